@@ -1,0 +1,54 @@
+// swift-tools-version: 6.1
+import PackageDescription
+
+// One library a room; one executable a command. A library imports only what stands above it here.
+let libraries: [(name: String, uses: [String])] = [
+  ("GXCore", []),
+  ("GXStream", ["GXCore", "CSystem"]),
+  ("GXCommand", ["GXCore", "GXStream", "CSystem"]),
+  ("GXImage", ["GXCore", "CJPEG", "CPNG"]),
+  ("GXSynth", ["GXCore", "GXImage"]),
+  ("GXMetrics", ["GXCore"]),
+  ("GXNet", ["GXCore", "CDNNL"]),
+  ("GXTrain", ["GXCore", "GXStream", "GXImage", "GXMetrics", "GXNet", "CSystem"]),
+]
+
+let commands: [(name: String, uses: [String])] = [
+  ("gx-list", []),
+  ("gx-decode", ["GXImage"]),
+  ("gx-resize", ["GXImage"]),
+  ("gx-normalize", ["GXImage"]),
+  ("gx-augment", ["GXImage"]),
+  ("gx-shuffle", []),
+  ("gx-cat", []),
+  ("gx-synth", ["GXImage", "GXSynth"]),
+  ("gx-train", ["GXImage", "GXMetrics", "GXNet", "GXTrain"]),
+  ("gx-infer", ["GXImage", "GXNet", "GXTrain"]),
+  ("gx-eval", ["GXMetrics"]),
+]
+
+func dependencies(_ names: [String]) -> [Target.Dependency] { names.map { .init(stringLiteral: $0) } }
+
+let package = Package(
+  name: "gx",
+  products: commands.map { .executable(name: $0.name, targets: [$0.name]) },
+  dependencies: [],
+  targets: [
+    .systemLibrary(name: "CSystem"),
+    .systemLibrary(name: "CJPEG", pkgConfig: "libturbojpeg", providers: [.apt(["libturbojpeg0-dev"])]),
+    .systemLibrary(name: "CPNG", pkgConfig: "libpng", providers: [.apt(["libpng-dev"])]),
+    .systemLibrary(name: "CDNNL", providers: [.apt(["libdnnl-dev"])]),
+  ]
+    + libraries.map { .target(name: $0.name, dependencies: dependencies($0.uses)) }
+    + commands.map {
+      .executableTarget(
+        name: $0.name, dependencies: dependencies(["GXCore", "GXStream", "GXCommand"] + $0.uses))
+    }
+    + libraries.map {
+      .testTarget(
+        name: $0.name + "Tests", dependencies: dependencies([$0.name] + $0.uses.filter { $0.hasPrefix("GX") }),
+        exclude: [])
+    }
+    + [.testTarget(name: "CommandTests", dependencies: dependencies(["GXCore", "GXStream"]))],
+  swiftLanguageModes: [.v6]
+)

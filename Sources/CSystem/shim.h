@@ -1,0 +1,35 @@
+// What Swift cannot import from libc as it stands: mutable globals, variadics and macros.
+#pragma once
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#ifndef F_SETPIPE_SZ
+#define F_SETPIPE_SZ 1031
+#endif
+
+static inline int gx_getopt_long(int argc, char *const argv[], const char *shorts, const struct option *longs, int *index) {
+  return getopt_long(argc, argv, shorts, longs, index);
+}
+static inline void gx_getopt_quiet(void) { opterr = 0; }
+static inline const char *gx_optarg(void) { return optarg; }
+static inline int gx_optind(void) { return optind; }
+static inline int gx_optopt(void) { return optopt; }
+
+static inline int gx_open(const char *path, int flags, unsigned mode) { return open(path, flags, mode); }
+/// Asks for a larger pipe; returns the size in force, or -1 where `fd` is no pipe or the kernel refuses.
+static inline int gx_set_pipe_size(int fd, int size) { return fcntl(fd, F_SETPIPE_SZ, size); }
+/// Width of the terminal in columns, or 0 where `fd` is none.
+static inline int gx_terminal_columns(int fd) {
+  struct winsize w;
+  return ioctl(fd, TIOCGWINSZ, &w) == 0 ? w.ws_col : 0;
+}
