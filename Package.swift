@@ -27,6 +27,9 @@ let commands: [(name: String, uses: [String])] = [
   ("gx-eval", ["GXMetrics"]),
 ]
 
+// Libraries whose tests read files from Tests/<library>Tests/Fixtures.
+let withFixtures: Set = ["GXMetrics"]
+
 func dependencies(_ names: [String]) -> [Target.Dependency] { names.map { .init(stringLiteral: $0) } }
 
 let package = Package(
@@ -47,7 +50,7 @@ let package = Package(
     + libraries.map {
       .testTarget(
         name: $0.name + "Tests", dependencies: dependencies([$0.name] + $0.uses.filter { $0.hasPrefix("GX") }),
-        exclude: [])
+        exclude: withFixtures.contains($0.name) ? ["Fixtures"] : [])
     }
     + [.testTarget(name: "CommandTests", dependencies: dependencies(["GXCore", "GXStream"]))],
   swiftLanguageModes: [.v6]

@@ -1,0 +1,131 @@
+import Foundation
+import GXCore
+import Testing
+
+@testable import GXMetrics
+
+private let golden: [JSON] = try! JSON(
+  parsing: String(
+    contentsOf: URL(filePath: #filePath).deletingLastPathComponent().appending(path: "Fixtures/scores.json"),
+    encoding: .utf8)
+).arrayValue!
+
+extension JSON {
+  fileprivate subscript(_ name: String) -> JSON { objectValue![name]! }
+  fileprivate var ints: [Int] { arrayValue!.map { $0.intValue! } }
+  fileprivate var doubles: [Double] { arrayValue!.map { $0.doubleValue! } }
+
+  fileprivate var predictions: [Prediction] {
+    zip(zip(self["truth"].ints, self["predicted"].ints), self["probabilities"].arrayValue!).map {
+      Prediction(truth: $0.0, predicted: $0.1, probabilities: $1.doubles)
+    }
+  }
+}
+
+private func near(_ a: Double, _ b: Double, _ tolerance: Double = 1e-12) -> Bool { abs(a - b) <= tolerance }
+
+/// Predictions over three classes of which `right` of ten are right, in a fixed pattern.
+private func pattern(records: Int, right: Int) -> [Prediction] {
+  (0..<records).map { i in
+    let truth = i % 3
+    let predicted = (i / 3) % 10 < right ? truth : (truth + 1) % 3
+    let probabilities = (0..<3).map { $0 == predicted ? 0.8 : 0.1 }
+    return Prediction(truth: truth, predicted: predicted, probabilities: probabilities)
+  }
+}
+
+@Suite struct ScoresTests {
+  @Test(arguments: golden.map { $0["name"].stringValue! }) func equalScikitLearn(_ name: String) throws {
+    let expected = golden.first { $0["name"] == .string(name) }!
+    let classes = expected["classes"].intValue!
+    let scores = try Scores(classes: classes, predictions: expected.predictions)
+    for (name, value) in scores.named {
+      #expect(near(value, expected[name].doubleValue!), "\(name)")
+    }
+    #expect(scores.named.count == 6)
+    #expect(zip(scores.perClass.map(\.precision), expected["precision"].doubles).allSatisfy { near($0, $1) })
+    #expect(zip(scores.perClass.map(\.recall), expected["recall"].doubles).allSatisfy { near($0, $1) })
+    #expect(zip(scores.perClass.map(\.f1), expected["f1"].doubles).allSatisfy { near($0, $1) })
+    #expect(scores.perClass.map(\.support) == expected["support"].ints)
+    #expect(scores.confusion.counts == expected["confusion"].arrayValue!.flatMap(\.ints))
+  }
+
+  @Test func leaveOutWhatNeedsProbabilitiesWhereOneRecordHasNone() throws {
+    var predictions = pattern(records: 9, right: 8)
+    predictions[4].probabilities = []
+    let scores = try Scores(classes: 3, predictions: predictions)
+    #expect(scores.nll == nil && scores.brier == nil && scores.ece == nil)
+    #expect(scores.named.map(\.name) == ["accuracy", "balanced_accuracy", "macro_f1"])
+  }
+
+  @Test func nothingIsNotANumber() throws {
+    let scores = try Scores(classes: 2, predictions: [])
+    #expect(scores.accuracy.isNaN && scores.macroF1.isNaN && scores.balancedAccuracy.isNaN)
+    #expect(scores.json(classes: ["a", "b"])["accuracy"] == .null)
+  }
+
+  @Test(arguments: [
+    (Prediction(truth: 2, predicted: 0), "class 2 predicted as 0: there are 2 classes"),
+    (Prediction(truth: 0, predicted: -1), "class 0 predicted as -1: there are 2 classes"),
+    (Prediction(truth: 0, predicted: 0, probabilities: [1]), "1 probabilities for 2 classes"),
+    (Prediction(truth: 0, predicted: 0, probabilities: [1.5, 0]), "probability 1.5 is not in [0, 1]"),
+    (Prediction(truth: 0, predicted: 0, probabilities: [0, .nan]), "probability nan is not in [0, 1]"),
+  ]) func refuse(_ record: Prediction, _ message: String) {
+    #expect(throws: GXError(message)) { try Scores(classes: 2, predictions: [record]) }
+  }
+
+  @Test func jsonHoldsEverything() throws {
+    let scores = try Scores(
+      classes: 2, predictions: [Prediction(truth: 0, predicted: 0), .init(truth: 1, predicted: 0)])
+    #expect(
+      JSON.object(scores.json(classes: ["e", "s"])).text
+        == #"{"records":2,"accuracy":0.5,"balanced_accuracy":0.5,"macro_f1":0.3333333333333333,"classes":["e","s"],"#
+        + #""per_class":{"e":{"precision":0.5,"recall":1,"f1":0.6666666666666666,"support":1,"predicted":2},"#
+        + #""s":{"precision":0,"recall":0,"f1":0,"support":1,"predicted":0}},"confusion":[[1,0],[1,0]]}"#)
+  }
+}
+
+@Suite struct BootstrapTests {
+  private func intervals(_ predictions: [Prediction], replicates: Int, seed: UInt64) throws -> ScoreIntervals {
+    var evaluation = Evaluation(classes: 3, bootstraps: true)
+    for prediction in predictions { try evaluation.add(prediction) }
+    return evaluation.intervals(replicates: replicates, seed: seed)
+  }
+
+  @Test func sameSeedSameIntervals() throws {
+    let predictions = pattern(records: 90, right: 7)
+    let (a, b, c) = (
+      try intervals(predictions, replicates: 200, seed: 1), try intervals(predictions, replicates: 200, seed: 1),
+      try intervals(predictions, replicates: 200, seed: 2)
+    )
+    #expect(a.json(classes: ["a", "b", "c"]) == b.json(classes: ["a", "b", "c"]))
+    #expect(a["nll"] != c["nll"])
+  }
+
+  /// For accuracy the bootstrap is a binomial draw: its interval must be the binomial's.
+  @Test func accuracyIsBinomial() throws {
+    let interval = try #require(try intervals(pattern(records: 900, right: 8), replicates: 4000, seed: 3)["accuracy"])
+    let spread = 1.96 * (0.8 * 0.2 / 900.0).squareRoot()
+    #expect(near(interval.low, 0.8 - spread, 0.003) && near(interval.high, 0.8 + spread, 0.003))
+  }
+
+  /// Over many samples of a known accuracy, about 95 in 100 intervals hold it.
+  @Test func coverage() throws {
+    var random = Random(seed: 11)
+    var held = 0
+    for trial in 0..<200 {
+      let sample = (0..<200).map { i in
+        Prediction(truth: i % 3, predicted: random.chance(0.75) ? i % 3 : (i + 1) % 3)
+      }
+      let interval = try #require(try intervals(sample, replicates: 200, seed: UInt64(trial))["accuracy"])
+      if interval.low <= 0.75 && 0.75 <= interval.high { held += 1 }
+    }
+    #expect((180...199).contains(held), "\(held) of 200")
+  }
+
+  @Test func percentilesAreNumPys() {
+    // numpy.percentile([1, 2, 4, 8], [0, 2.5, 50, 97.5, 100])
+    let values = [0, 0.025, 0.5, 0.975, 1].map { percentile([1, 2, 4, 8], $0) }
+    #expect(zip(values, [1, 1.075, 3, 7.7, 8]).allSatisfy { near($0, $1) })
+  }
+}
