@@ -10,7 +10,7 @@ let libraries: [(name: String, uses: [String])] = [
   ("GXSynth", ["GXCore", "GXImage"]),
   ("GXMetrics", ["GXCore"]),
   ("GXNet", ["GXCore", "CDNNL"]),
-  ("GXTrain", ["GXCore", "GXStream", "GXImage", "GXMetrics", "GXNet", "CSystem"]),
+  ("GXTrain", ["GXCore", "GXStream", "GXCommand", "GXImage", "GXMetrics", "GXNet", "CSystem"]),
 ]
 
 let commands: [(name: String, uses: [String])] = [

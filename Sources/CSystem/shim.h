@@ -1,6 +1,5 @@
 // What Swift cannot import from libc as it stands: mutable globals, variadics and macros.
 #pragma once
-#define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>

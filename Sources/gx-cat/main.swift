@@ -1,1 +1,111 @@
-print("not written yet")
+// gx-cat: joins tensor streams, selects records, and converts to and from one .npy.
+//
+// stdin or FILEs: tensor streams, or .npy arrays [N, height, width, channels]. stdout: a tensor stream, the
+// records' JSON as NDJSON, or one .npy. Failed records pass; in a .npy they can't, and are counted.
+
+import GXCommand
+import GXCore
+import GXStream
+import Glibc
+
+let command = Command(
+  "gx-cat", "join tensor streams, select records, convert to and from one .npy",
+  synopsis: "[FILE]... > OUT",
+  about: """
+    Writes the records of all FILEs (or stdin, also as -) one after the other. A FILE that is a .npy array becomes
+    one record a row.
+
+    Labels, splits and ids are compared as text; several selections must all hold.
+    """,
+  options: [
+    Option("label", "l", "A,B", "only records with one of these labels"),
+    Option("split", nil, "A,B", "only records of these splits"),
+    Option("limit", "n", "N", "stop behind N records"),
+    Option("drop-failed", nil, nil, "leave out records that carry an error"),
+    Option("to", "t", "FORMAT", "tar, npy (one array; needs a file, all tensors alike) or ndjson (no tensors) [tar]"),
+    Option("meta", nil, "FILE", "NDJSON with the fields of a .npy's rows, in order"),
+    .output, .maxErrors, .unbuffered,
+  ],
+  examples: [
+    "gx-cat a.tar b.tar --split train > train.tar",
+    "gx-cat --to npy -o pixels.npy < train.tar && gx-cat --to ndjson < train.tar > rows.ndjson",
+    "gx-cat --meta rows.ndjson pixels.npy > train.tar",
+  ])
+
+enum Format: String, CaseIterable { case tar, npy, ndjson }
+
+command.main { arguments in
+  let labels = arguments.string("label").map { Set($0.split(separator: ",").map(String.init)) }
+  let splits = arguments.string("split").map { Set($0.split(separator: ",").map(String.init)) }
+  let dropFailed = arguments.has("drop-failed")
+  let limit = try arguments.int("limit", in: 0...Int.max) ?? Int.max
+  let format = try arguments.choice("to", Format.self) ?? .tar
+  let output = try Output(arguments, binary: format != .ndjson)
+  let emit = try emitter(format, to: output)
+  var tally = try Tally(arguments)
+
+  reading: for path in arguments.operands.isEmpty ? ["-"] : arguments.operands {
+    let next = try records(of: path, meta: arguments.string("meta"))
+    while tally.records < limit {
+      guard let record = try next() else { continue reading }
+      if let labels, !labels.contains(record.label ?? "") { continue }
+      if let splits, !splits.contains(record.split ?? "") { continue }
+      if dropFailed && record.error != nil { continue }
+      tally.add(failed: record.error != nil)
+      try emit.write(record)
+    }
+    break
+  }
+  try emit.finish()
+  try output.commit()
+  tally.report()
+  return tally.status
+}
+
+/// The records of a tensor stream or of a .npy array, told apart by the first bytes.
+func records(of path: String, meta: String?) throws -> () throws -> Record? {
+  if path == "-" && isatty(STDIN_FILENO) == 1 { throw UsageError("stdin is a terminal; name a FILE or send a stream") }
+  let source = try ByteSource.open(path)
+  guard try source.peek(6).prefix(6).elementsEqual([0x93] + Array("NUMPY".utf8)) else {
+    if meta != nil { throw UsageError("--meta goes with a .npy; \(path) is none") }
+    return RecordReader(source).next
+  }
+  let rows = try NpyRows(source)
+  let fields = try meta.map { NDJSONReader(try ByteSource.open($0)) }
+  let base = Key.id(path: path == "-" ? "row" : path)
+  return {
+    let number = rows.taken
+    guard let tensor = try rows.next() else { return nil }
+    guard let fields else { return Record(id: "\(base)-\(number)", tensor: tensor) }
+    guard let object = try fields.next() else { throw GXError("\(meta!): fewer lines than \(path) has rows") }
+    let id = object["id"]?.stringValue ?? "\(base)-\(number)"
+    var record = Record(id: id, meta: object, tensor: tensor)
+    if record.copy > 0 { record.key = Key.copy(record.key, record.copy) }
+    return record
+  }
+}
+
+/// Where records go in one of the formats.
+struct Emitter {
+  let write: (Record) throws -> Void
+  let finish: () throws -> Void
+}
+
+func emitter(_ format: Format, to output: Output) throws -> Emitter {
+  switch format {
+  case .tar:
+    let writer = RecordWriter(output.sink)
+    return Emitter(write: writer.write, finish: writer.finish)
+  case .ndjson:
+    let writer = NDJSONWriter(output.sink)
+    return Emitter(write: { try writer.write($0.meta) }, finish: writer.finish)
+  case .npy:
+    let writer = try NpyRowWriter(output.sink)
+    return Emitter(
+      write: { record in
+        guard record.error == nil else { return Log.error("\(record.id): left out of the .npy: \(record.error!)") }
+        guard let tensor = record.tensor else { throw GXError("\(record.id): has no tensor for the .npy") }
+        do { try writer.write(tensor) } catch let error as GXError { throw error.at(record.id) }
+      }, finish: writer.finish)
+  }
+}

@@ -1,0 +1,77 @@
+import CSystem
+import GXStream
+import Glibc
+
+/// Messages for the person at the shell, each written to stderr in one piece.
+public enum Log {
+  // Set once by `Command.main` before any thread starts.
+  nonisolated(unsafe) static var name = "gx"
+  nonisolated(unsafe) public internal(set) static var quiet = false
+  nonisolated(unsafe) fileprivate static var progressShown = false
+
+  public static func error(_ message: String) { write("\(name): \(message)\n") }
+
+  /// Worth knowing, not wrong; `-q` silences it.
+  public static func note(_ message: String) { if !quiet { write("\(name): \(message)\n") } }
+
+  fileprivate static func write(_ text: String, isProgress: Bool = false) {
+    let clear = progressShown ? "\r\u{1b}[K" : ""
+    progressShown = isProgress
+    var bytes = Array((clear + text).utf8)[...]
+    while !bytes.isEmpty {
+      let n = bytes.withUnsafeBytes { Glibc.write(STDERR_FILENO, $0.baseAddress, $0.count) }
+      if n < 0 && errno == EINTR { continue }
+      if n <= 0 { return }
+      bytes = bytes.dropFirst(n)
+    }
+  }
+
+  fileprivate static func clearProgress() { if progressShown { write("") } }
+}
+
+/// A line with count, rate and time left, on a terminal. In a pipe only the last command shows it: the
+/// others would write over each other.
+public final class Progress {
+  private let unit: String
+  private let total: Int?
+  private let shown: Bool
+  private let start = now()
+  private var last = 0.0
+  private var count = 0
+
+  public init(_ unit: String = "records", total: Int? = nil) {
+    self.unit = unit
+    self.total = total
+    var info = stat()
+    let piped = fstat(STDOUT_FILENO, &info) == 0 && info.st_mode & S_IFMT == S_IFIFO
+    shown = !Log.quiet && !piped && isatty(STDERR_FILENO) == 1 && isatty(STDOUT_FILENO) == 0
+  }
+
+  public func advance(_ n: Int = 1, note: String = "") {
+    count += n
+    guard shown else { return }
+    let time = now()
+    guard time - last > 0.2 else { return }
+    last = time
+    let rate = Double(count) / max(time - start, 1e-9)
+    var text = "\(Log.name): \(count)"
+    if let total { text += "/\(total)" }
+    text += " \(unit), \(rate >= 100 ? String(Int(rate)) : String(Double(Int(rate * 10)) / 10))/s"
+    if let total, rate > 0 {
+      let left = Int(Double(total - count) / rate)
+      text += ", \(left / 60):\(left % 60 < 10 ? "0" : "")\(left % 60) left"
+    }
+    if !note.isEmpty { text += ", " + note }
+    let columns = Int(gx_terminal_columns(STDERR_FILENO))
+    Log.write(String(text.prefix(max(20, columns - 1))), isProgress: true)
+  }
+
+  public func finish() { Log.clearProgress() }
+}
+
+/// Seconds on a clock that never jumps.
+public func now() -> Double {
+  var time = timespec()
+  clock_gettime(CLOCK_MONOTONIC, &time)
+  return Double(time.tv_sec) + Double(time.tv_nsec) * 1e-9
+}

@@ -1,0 +1,131 @@
+import CSystem
+import GXCore
+import GXStream
+import Glibc
+
+/// Where a command's data goes: stdout, or with `-o` a file that appears only on `commit`.
+public final class Output {
+  public let sink: ByteSink
+  private let file: AtomicFile?
+
+  /// - Parameter binary: true refuses to write to a terminal.
+  public init(_ arguments: Arguments, binary: Bool) throws {
+    let immediate = arguments.has("unbuffered")
+    if let path = arguments.string("output") {
+      let file = try AtomicFile(path: path)
+      self.file = file
+      sink = ByteSink(descriptor: file.descriptor, name: path, immediate: immediate)
+    } else {
+      if binary && isatty(STDOUT_FILENO) == 1 {
+        throw UsageError("stdout is a terminal; send the tensor stream to a file or a pipe")
+      }
+      file = nil
+      sink = ByteSink(immediate: immediate)
+    }
+  }
+
+  /// All was written: what is buffered goes out, the file gets its name.
+  public func commit() throws {
+    try sink.flush()
+    if let file { return try file.commit() }
+    // Some file systems tell of a full disk only here.
+    guard close(STDOUT_FILENO) == 0 else { throw GXError("stdout: \(systemError())") }
+  }
+}
+
+/// The tensor stream on stdin. Refuses a terminal.
+public func standardRecords() throws -> RecordReader {
+  if isatty(STDIN_FILENO) == 1 { throw UsageError("stdin is a terminal; a tensor stream was expected") }
+  return RecordReader(ByteSource())
+}
+
+/// Counts of what passed, and the exit status that follows from them and `--max-errors`.
+public struct Tally: Sendable {
+  public private(set) var records = 0
+  public private(set) var failed = 0
+  private let allowed: Allowance
+
+  private enum Allowance: Sendable { case count(Int), percent(Double) }
+
+  public init(_ arguments: Arguments) throws {
+    guard let text = arguments.string("max-errors") else {
+      allowed = .count(0)
+      return
+    }
+    if text.hasSuffix("%"), let percent = Double(text.dropLast()), (0...100).contains(percent) {
+      allowed = .percent(percent)
+    } else if let count = Int(text), count >= 0 {
+      allowed = .count(count)
+    } else {
+      throw UsageError("--max-errors: '\(text)' is neither a count nor a percentage")
+    }
+  }
+
+  public mutating func add(failed: Bool) {
+    records += 1
+    if failed { self.failed += 1 }
+  }
+
+  public var status: ExitStatus {
+    switch allowed {
+    case .count(let n): failed <= n ? .done : .someFailed
+    case .percent(let p): Double(failed) * 100 <= p * Double(records) ? .done : .someFailed
+    }
+  }
+
+  /// Says on stderr how many failed, if any did.
+  public func report() { if failed > 0 { Log.note("\(failed) of \(records) records failed") } }
+}
+
+/// The loop that filters of the tensor stream share: read, work on `-j` threads, write in order, count, end.
+public struct RecordPipe {
+  private let arguments: Arguments
+
+  public init(_ arguments: Arguments) { self.arguments = arguments }
+
+  /// One record in, one out. An error that `transform` throws becomes the record's.
+  public func map(_ transform: @escaping @Sendable (inout Record) throws -> Void) throws -> ExitStatus {
+    try expand { record in
+      var record = record
+      try transform(&record)
+      return [record]
+    }
+  }
+
+  /// One record in, any number out. Failed records pass untouched.
+  public func expand(_ transform: @escaping @Sendable (Record) throws -> [Record]) throws -> ExitStatus {
+    let reader = try standardRecords()
+    return try run(next: reader.next) { record in
+      if record.error != nil { return [record] }
+      do { return try transform(record) } catch {
+        var failed = record
+        failed.fail("\(error)")
+        Log.error("\(record.id): \(error)")
+        return [failed]
+      }
+    }
+  }
+
+  /// From any source of work to records; `work` itself turns errors into failed records.
+  public func run<Item: Sendable>(
+    next: @escaping () throws -> Item?, work: @escaping @Sendable (Item) -> [Record]
+  ) throws -> ExitStatus {
+    let jobs = try arguments.jobs()
+    var tally = try Tally(arguments)
+    let output = try Output(arguments, binary: true)
+    let writer = RecordWriter(output.sink)
+    let progress = Progress()
+    try orderedMap(jobs: jobs, next: next, work: work) { records in
+      for record in records {
+        try writer.write(record)
+        tally.add(failed: record.error != nil)
+      }
+      progress.advance(records.count)
+    }
+    try writer.finish()
+    try output.commit()
+    progress.finish()
+    tally.report()
+    return tally.status
+  }
+}
