@@ -19,7 +19,11 @@
 static inline int gx_getopt_long(int argc, char *const argv[], const char *shorts, const struct option *longs, int *index) {
   return getopt_long(argc, argv, shorts, longs, index);
 }
-static inline void gx_getopt_quiet(void) { opterr = 0; }
+/// Begins a new command line (glibc starts anew where optind is 0) and leaves the messages to us.
+static inline void gx_getopt_begin(void) {
+  opterr = 0;
+  optind = 0;
+}
 static inline const char *gx_optarg(void) { return optarg; }
 static inline int gx_optind(void) { return optind; }
 static inline int gx_optopt(void) { return optopt; }

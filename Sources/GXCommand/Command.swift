@@ -127,7 +127,7 @@ public struct Command: Sendable {
     longs.append(option())
     var argv: [UnsafeMutablePointer<CChar>?] = line.map { strdup($0) } + [nil]
     defer { argv.forEach { free($0) } }
-    gx_getopt_quiet()
+    gx_getopt_begin()
 
     var values: [String: [String]] = [:]
     while true {
