@@ -1,0 +1,122 @@
+import GXCore
+
+/// How a picture becomes one of another size.
+public struct Resize: Equatable, Sendable {
+  /// What becomes of the picture's proportions.
+  public enum Mode: Equatable, Sendable {
+    /// They change to those of the target.
+    case stretch
+    /// The whole picture is fitted into the target, centred; what it leaves free is filled with levels
+    /// in units of full scale (1 is white), one for all channels or one a channel.
+    case fit(fill: [Double])
+    /// The target is filled; what juts out on two sides is cut off, equally on both.
+    case cover
+  }
+
+  public var width, height: Int
+  public var filter: Filter
+  public var mode: Mode
+  /// The part of the picture's width and height, around its centre, that is used: in (0, 1].
+  public var crop: Double
+
+  /// The largest width or height that can be asked for.
+  public static let sizeLimit = 32768
+
+  /// - Throws: `GXError` naming the parameter that is out of range.
+  public init(
+    width: Int, height: Int, filter: Filter = .bilinear, mode: Mode = .stretch, crop: Double = 1
+  ) throws(GXError) {
+    for (name, size) in [("width", width), ("height", height)] {
+      guard (1...Self.sizeLimit).contains(size) else {
+        throw GXError("resize: \(name) \(size) is not in 1...\(Self.sizeLimit)")
+      }
+    }
+    guard crop > 0, crop <= 1 else { throw GXError("resize: crop \(crop) is not in (0, 1]") }
+    self.width = width
+    self.height = height
+    self.filter = filter
+    self.crop = crop
+    self.mode = mode
+    if case .fit(let fill) = mode {
+      guard !fill.isEmpty, fill.allSatisfy(\.isFinite) else { throw GXError("resize: fill has no finite levels") }
+      // One spelling for one meaning, for provenance is compared as text.
+      if fill.allSatisfy({ $0 == fill[0] }) { self.mode = .fit(fill: [fill[0]]) }
+    }
+  }
+
+  /// The resized picture, `[height, width, channels]`, of the same type.
+  public func apply(_ picture: Tensor) throws -> Tensor {
+    let size = try picture.pictureSize()
+    var part = (width: Double(size.width) * crop, height: Double(size.height) * crop)
+    switch mode {
+    case .stretch:
+      return try resample(picture, size, part: part, width: width, height: height)
+    case .cover:
+      // Compared as products, so that equal proportions are met exactly.
+      let wide = part.width * Double(height)
+      let tall = part.height * Double(width)
+      if wide > tall { part.width = tall / Double(height) }
+      if wide < tall { part.height = wide / Double(width) }
+      return try resample(picture, size, part: part, width: width, height: height)
+    case .fit(let fill):
+      let wide = part.width * Double(height)
+      let tall = part.height * Double(width)
+      func inside(_ length: Double, _ limit: Int) -> Int {
+        min(max(Int(length.rounded(.toNearestOrEven)), 1), limit)
+      }
+      let innerWidth = wide >= tall ? width : inside(part.width / part.height * Double(height), width)
+      let innerHeight = wide <= tall ? height : inside(part.height / part.width * Double(width), height)
+      let inner = try resample(picture, size, part: part, width: innerWidth, height: innerHeight)
+      return try pad(inner, width: width, height: height, fill: fill)
+    }
+  }
+
+  private func resample(
+    _ picture: Tensor, _ size: PictureSize, part: (width: Double, height: Double), width: Int, height: Int
+  ) throws -> Tensor {
+    if size.width == width, size.height == height, part.width == Double(width), part.height == Double(height) {
+      return picture
+    }
+    func axis(_ input: Int, _ part: Double, _ output: Int) throws -> AxisWeights {
+      let start = (Double(input) - part) / 2
+      return try AxisWeights(
+        filter, input: input, range: start...(start + part), output: output, fixedPoint: picture.dtype == .u8)
+    }
+    let kernel = Resampler(
+      size: size, across: try axis(size.width, part.width, width), down: try axis(size.height, part.height, height))
+    return try picture.mapPicture(to: PictureSize(height: height, width: width, channels: size.channels), kernel)
+  }
+}
+
+/// `picture` in the middle of a larger one.
+private func pad(_ picture: Tensor, width: Int, height: Int, fill: [Double]) throws -> Tensor {
+  let size = try picture.pictureSize()
+  if size.width == width && size.height == height { return picture }
+  guard fill.count == 1 || fill.count == size.channels else {
+    throw GXError("resize: fill has \(fill.count) levels for \(size.channels) channels")
+  }
+  let levels = (0..<size.channels).map { fill[fill.count == 1 ? 0 : $0] * Double(picture.dtype.fullScale) }
+  return try picture.mapPicture(
+    to: PictureSize(height: height, width: width, channels: size.channels),
+    Pad(size: size, width: width, height: height, levels: levels))
+}
+
+private struct Pad: PictureKernel {
+  let size: PictureSize
+  let width, height: Int
+  let levels: [Double]
+
+  func run<E: PixelElement>(_ source: UnsafePointer<E>, _ target: UnsafeMutablePointer<E>) {
+    let channels = size.channels
+    let fill = levels.map { E(nearest: $0) }
+    for i in 0..<width * height {
+      for c in 0..<channels { target[i * channels + c] = fill[c] }
+    }
+    let left = (width - size.width) / 2
+    let top = (height - size.height) / 2
+    for y in 0..<size.height {
+      (target + ((top + y) * width + left) * channels).update(
+        from: source + y * size.width * channels, count: size.width * channels)
+    }
+  }
+}

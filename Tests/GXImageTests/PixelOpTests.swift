@@ -1,0 +1,105 @@
+import GXCore
+import GXImage
+import Testing
+
+@Suite struct PixelOpTests {
+  static let texts = [
+    #"{"op":"resize","width":96,"height":64,"filter":"bilinear","mode":"stretch","crop":1}"#,
+    #"{"op":"resize","width":1,"height":1,"filter":"lanczos","mode":"fit","fill":[0.5],"crop":0.8}"#,
+    #"{"op":"resize","width":7,"height":9,"filter":"box","mode":"fit","fill":[0,0.25,1],"crop":1}"#,
+    #"{"op":"resize","width":7,"height":9,"filter":"bicubic","mode":"cover","crop":0.5}"#,
+    #"{"op":"crop","width":64,"height":32}"#,
+    #"{"op":"normalize","method":"unit","dtype":"f32"}"#,
+    #"{"op":"normalize","method":"standard","mean":[0.485,0.456,0.406],"std":[0.229,0.224,0.225],"dtype":"f16"}"#,
+  ]
+
+  @Test(arguments: texts) func jsonRoundTrip(text: String) throws {
+    #expect(try PixelOp(json: JSON(parsing: text)).json.text == text)
+  }
+
+  @Test func jsonIsCanonical() throws {
+    let spelled = try PixelOp(
+      json: JSON(
+        parsing: #"{"crop":1.0,"fill":[0.0,0,0e3],"mode":"fit","filter":"box","height":9.0,"width":7,"op":"resize"}"#))
+    #expect(
+      spelled.json.text
+        == #"{"op":"resize","width":7,"height":9,"filter":"box","mode":"fit","fill":[0],"crop":1}"#)
+  }
+
+  @Test(arguments: [
+    ("[]", "an op is a JSON object"),
+    (#"{"op":"sharpen"}"#, "unknown op \"sharpen\""),
+    (#"{"op":"crop","width":3}"#, "op crop: no \"height\""),
+    (#"{"op":"crop","width":3,"height":"x"}"#, "op crop: \"height\" is \"x\", not a whole number"),
+    (#"{"op":"crop","width":3,"height":0}"#, "crop: 3x0"),
+    (#"{"op":"crop","width":3,"height":4,"x":1}"#, "op crop: unknown field \"x\""),
+    (#"{"op":"normalize","method":"unit","dtype":"u8"}"#, "\"dtype\" is \"u8\", not one of f32, f16"),
+    (#"{"op":"normalize","method":"standard","mean":[1],"std":[0],"dtype":"f32"}"#, "std is not positive"),
+    (#"{"op":"normalize","method":"standard","mean":[1,2],"std":[1],"dtype":"f32"}"#, "2 means and 1 standard"),
+    (#"{"op":"normalize","method":"unit","mean":[1],"dtype":"f32"}"#, "unknown field \"mean\""),
+    (#"{"op":"resize","width":99999,"height":1,"filter":"box","mode":"cover","crop":1}"#, "width 99999"),
+    (#"{"op":"resize","width":9,"height":1,"filter":"box","mode":"cover","crop":0}"#, "crop 0"),
+    (#"{"op":"resize","width":9,"height":1,"filter":"sinc","mode":"cover","crop":1}"#, "\"filter\""),
+  ])
+  func faultsAreNamed(text: String, message: String) throws {
+    let json = try JSON(parsing: text)
+    let error = #expect(throws: GXError.self) { try PixelOp(json: json) }
+    #expect(error!.message.contains(message), "\(error!.message)")
+  }
+
+  @Test func cropTakesTheCentre() throws {
+    let source = try Tensor([3, 5, 1], (0..<15).map(Float.init))
+    #expect(try Crop(width: 3, height: 1).apply(source) == Tensor([1, 3, 1], [6, 7, 8]))
+    #expect(try Crop(width: 2, height: 2).apply(source) == Tensor([2, 2, 1], [1, 2, 6, 7]))
+    #expect(throws: GXError("crop: 6x1 does not fit in a picture of 5x3")) {
+      try Crop(width: 6, height: 1).apply(source)
+    }
+  }
+
+  @Test func noPictureIsNamed() throws {
+    let flat = try Tensor([2, 2], [0, 1, 2, 3])
+    for op in try Self.texts.map({ try PixelOp(json: JSON(parsing: $0)) }) {
+      let error = #expect(throws: GXError.self) { try op.apply(flat) }
+      #expect(error!.message.contains("[2, 2]"))
+    }
+  }
+}
+
+@Suite struct NormalizeTests {
+  @Test func unitDividesByFullScale() throws {
+    for (dtype, values, expected) in [
+      (DType.u8, [0, 51, 255] as [Float], [0, 51 / 255, 1] as [Float]),
+      (.u16, [0, 257, 65535], [0, 257 / 65535, 1]), (.f32, [0, 0.3, 7], [0, 0.3, 7]),
+    ] {
+      let source = try picture(dtype, [1, 1, 3], values)
+      #expect(try Normalize().apply(source) == Tensor([1, 1, 3], expected))
+    }
+  }
+
+  /// torchvision's order of operations: (x / 255 - mean) / std.
+  @Test func standardIsByChannel() throws {
+    let source = try picture(.u8, [1, 2, 3], [0, 128, 255, 10, 20, 30])
+    let result = try Normalize(Normalize.imageNet).apply(source).floats()
+    let (mean, std) = ([0.485, 0.456, 0.406] as [Float], [0.229, 0.224, 0.225] as [Float])
+    let expected = zip([0, 128, 255, 10, 20, 30] as [Float], 0..<6).map { ($0 / 255 - mean[$1 % 3]) / std[$1 % 3] }
+    #expect(result == expected)
+    let half = try Normalize(.standard(mean: [0.5], std: [0.25]), dtype: .f16).apply(source)
+    #expect(half.dtype == .f16)
+    #expect(half.floats()[2] == 2)
+    #expect(throws: GXError("normalize: 3 means for 1 channels")) {
+      try Normalize(Normalize.imageNet).apply(Tensor([1, 1, 1], [0]))
+    }
+  }
+}
+
+/// A picture of any type from its values.
+func picture(_ dtype: DType, _ shape: Shape, _ values: [Float]) throws -> Tensor {
+  try Tensor(dtype, shape) { bytes in
+    switch dtype {
+    case .u8: bytes.copyBytes(from: values.map { UInt8($0) })
+    case .u16: values.map { UInt16($0) }.withUnsafeBytes { bytes.copyMemory(from: $0) }
+    case .f16: values.map { Float16($0) }.withUnsafeBytes { bytes.copyMemory(from: $0) }
+    case .f32: values.withUnsafeBytes { bytes.copyMemory(from: $0) }
+    }
+  }
+}
