@@ -7,7 +7,7 @@ let libraries: [(name: String, uses: [String])] = [
   ("GXStream", ["GXCore", "CSystem"]),
   ("GXCommand", ["GXCore", "GXStream", "CSystem"]),
   ("GXImage", ["GXCore", "CJPEG", "CPNG"]),
-  ("GXSynth", ["GXCore", "GXImage"]),
+  ("GXSynth", ["GXCore"]),
   ("GXMetrics", ["GXCore"]),
   ("GXNet", ["GXCore", "CDNNL"]),
   ("GXTrain", ["GXCore", "GXStream", "GXCommand", "GXImage", "GXMetrics", "GXNet", "CSystem"]),

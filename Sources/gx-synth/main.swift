@@ -1,1 +1,76 @@
-print("not written yet")
+// gx-synth: renders labelled galaxies of four classes.
+//
+// stdin: nothing. stdout: a tensor stream of u8 pictures; with --pictures files, and a manifest of them on stdout.
+
+import GXCommand
+import GXCore
+import GXImage
+import GXStream
+import GXSynth
+import Glibc
+
+let command = Command(
+  "gx-synth", "render labelled galaxies of four classes",
+  synopsis: "-n N > OUT",
+  about: """
+    Renders elliptical, irregular, lenticular and spiral galaxies from physical models (Sersic profiles, inclined
+    disks, spiral arms, bars, dust, star-forming regions), as SDSS would show them: seeing, sky noise, foreground
+    stars, asinh colours. The classes take turns. The label, and in "galaxy" what was drawn for it, go with each.
+
+    A galaxy depends on the seed and its number alone: more of them begin with the same ones.
+    """,
+  options: [
+    Option("number", "n", "N", "how many galaxies [100]"),
+    Option("size", nil, "PIXELS", "width and height of the pictures [128]"),
+    Option("classes", nil, "A,B", "only these classes [elliptical,irregular,lenticular,spiral]"),
+    Option("snr", nil, "X", "mean signal-to-noise ratio of a galaxy's pixels [drawn for each, 3 to 25]"),
+    Option("split", nil, "A:B:C", "share them out to train, val and test, such as 70:15:15"),
+    .seed, .output, .jobs, .unbuffered,
+  ],
+  examples: [
+    "gx-synth -n 4000 --size 64 --split 70:15:15 | gx-normalize > train.tar"
+  ])
+
+command.main { arguments in
+  try arguments.expectNoOperands()
+  let number = try arguments.int("number", in: 0...Int.max) ?? 100
+  let size = try arguments.int("size", in: Galaxy.sizes) ?? 128
+  let snr = try arguments.double("snr", in: 0.1...1e4)
+  let shares = try arguments.string("split").map(SplitShares.init)
+  let classes = try arguments.string("classes").map(classes) ?? GalaxyClass.allCases
+  let survey = try Survey(seed: try arguments.seed(), classes: classes, size: size, snr: snr)
+
+  var index = 0
+  return try RecordPipe(arguments).run(
+    next: {
+      guard index < number else { return nil }
+      defer { index += 1 }
+      return index
+    },
+    work: { index in [record(index, of: survey, shares)] })
+}
+
+func classes(_ names: String) throws -> [GalaxyClass] {
+  try names.split(separator: ",").map { name in
+    guard let kind = GalaxyClass(rawValue: String(name)) else {
+      let all = GalaxyClass.allCases.map(\.rawValue).joined(separator: ", ")
+      throw UsageError("--classes: '\(name)' is none of \(all)")
+    }
+    return kind
+  }
+}
+
+func record(_ index: Int, of survey: Survey, _ shares: SplitShares?) -> Record {
+  var record = Record(id: survey.id(index))
+  record.meta["label"] = .string(survey.kind(index).rawValue)
+  if let shares { record.meta["split"] = .string(shares.name(ofIndex: index / survey.classes.count)) }
+  do {
+    let (galaxy, picture) = try survey.galaxy(index)
+    record.meta["ops"] = []
+    record.meta["galaxy"] = .object(galaxy.parameters)
+    record.tensor = picture
+  } catch {
+    record.fail("\(error)")
+  }
+  return record
+}
