@@ -1,0 +1,428 @@
+import CDNNL
+import GXCore
+import Glibc
+
+// All that gx says to oneDNN is in this file: memory layouts, and one maker for each primitive. It
+// speaks the v2 C API; v3 makes primitive descriptors without the operation descriptors in between.
+
+/// Throws what oneDNN said, if it was not "success".
+private func check(_ status: dnnl_status_t, _ action: @autoclosure () -> String) throws(GXError) {
+  guard status != dnnl_success else { return }
+  throw GXError("oneDNN cannot \(action()): \(String(cString: dnnl_status2str(status)))")
+}
+
+/// The processor, and the one queue on which everything runs in order.
+struct Engine {
+  let engine: dnnl_engine_t
+  let stream: dnnl_stream_t
+
+  /// Made at first use, kept until the process ends.
+  nonisolated(unsafe) private static let made: Result<Engine, GXError> = {
+    var engine: dnnl_engine_t?
+    var stream: dnnl_stream_t?
+    do throws(GXError) {
+      try check(dnnl_engine_create(&engine, dnnl_cpu, 0), "use this processor")
+      try check(dnnl_stream_create(&stream, engine, dnnl_stream_default_flags.rawValue), "make a stream")
+      return .success(Engine(engine: engine!, stream: stream!))
+    } catch {
+      return .failure(error)
+    }
+  }()
+
+  static func cpu() throws(GXError) -> Engine { try made.get() }
+
+  /// How many threads the primitives that the calling thread makes and runs from now on use.
+  static func setThreads(_ count: Int) {
+    // Looked up by name, because libgomp is loaded by libdnnl and not by us.
+    guard let symbol = dlsym(nil, "omp_set_num_threads") else { return }
+    unsafeBitCast(symbol, to: (@convention(c) (CInt) -> Void).self)(CInt(count))
+  }
+}
+
+/// How an f32 array lies in memory: its sizes (NCHW, OIHW, …) and their order, blocking and padding.
+struct Layout: Equatable {
+  fileprivate var descriptor: dnnl_memory_desc_t
+
+  fileprivate init(_ descriptor: dnnl_memory_desc_t) { self.descriptor = descriptor }
+
+  private init(_ sizes: [Int], _ tag: dnnl_format_tag_t) throws(GXError) {
+    descriptor = dnnl_memory_desc_t()
+    let status = dnnl_memory_desc_init_by_tag(
+      &descriptor, CInt(sizes.count), sizes.map(Int64.init), dnnl_f32, tag)
+    try check(status, "lay out an array of \(sizes)")
+  }
+
+  /// oneDNN chooses; what it chose is then asked of the primitive.
+  static func any(_ sizes: [Int]) throws(GXError) -> Layout { try Layout(sizes, dnnl_format_tag_any) }
+
+  /// C order.
+  static func plain(_ sizes: [Int]) throws(GXError) -> Layout {
+    let tags = [dnnl_a, dnnl_ab, dnnl_abc, dnnl_abcd, dnnl_abcde]
+    return try Layout(sizes, tags[sizes.count - 1])
+  }
+
+  /// NHWC in memory; `sizes` are NCHW all the same.
+  static func channelsLast(_ sizes: [Int]) throws(GXError) -> Layout { try Layout(sizes, dnnl_acdb) }
+
+  var sizes: [Int] {
+    withUnsafeBytes(of: descriptor.dims) { dims in
+      dims.bindMemory(to: Int64.self).prefix(Int(descriptor.ndims)).map(Int.init)
+    }
+  }
+
+  /// With the padding of blocks.
+  var byteCount: Int { withUnsafePointer(to: descriptor) { dnnl_memory_desc_get_size($0) } }
+
+  /// Whether there are elements that no index reaches, to fill up the last block.
+  var isPadded: Bool { byteCount > sizes.reduce(MemoryLayout<Float>.stride, *) }
+
+  static func == (a: Layout, b: Layout) -> Bool {
+    withUnsafePointer(to: a.descriptor) { x in
+      withUnsafePointer(to: b.descriptor) { y in dnnl_memory_desc_equal(x, y) != 0 }
+    }
+  }
+}
+
+/// What a primitive's arguments are for.
+enum Argument {
+  static let source = DNNL_ARG_SRC_0
+  static let source1 = DNNL_ARG_SRC_1
+  static let destination = DNNL_ARG_DST_0
+  static let weights = DNNL_ARG_WEIGHTS_0
+  static let bias = DNNL_ARG_BIAS
+  static let mean = DNNL_ARG_MEAN
+  static let variance = DNNL_ARG_VARIANCE
+  static let scale = DNNL_ARG_SCALE
+  static let shift = DNNL_ARG_SHIFT
+  static let workspace = DNNL_ARG_WORKSPACE
+  static let scratchpad = DNNL_ARG_SCRATCHPAD
+  static let sourceGradient = DNNL_ARG_DIFF_SRC_0
+  static let destinationGradient = DNNL_ARG_DIFF_DST_0
+  static let weightsGradient = DNNL_ARG_DIFF_WEIGHTS_0
+  static let biasGradient = DNNL_ARG_DIFF_BIAS
+  static let scaleGradient = DNNL_ARG_DIFF_SCALE
+  static let shiftGradient = DNNL_ARG_DIFF_SHIFT
+}
+
+/// What is done to a result before it is stored: added to what the destination holds, and activated.
+struct PostOps {
+  var sum = false
+  var activation: Activation?
+}
+
+/// A compiled operation on arrays of fixed layouts.
+final class Primitive {
+  private let descriptor: dnnl_primitive_desc_t
+  private let handle: dnnl_primitive_t
+
+  private init(_ descriptor: dnnl_primitive_desc_t, _ name: String) throws(GXError) {
+    var handle: dnnl_primitive_t?
+    let status = dnnl_primitive_create(&handle, descriptor)
+    if status != dnnl_success { dnnl_primitive_desc_destroy(descriptor) }
+    try check(status, "make \(name)")
+    self.descriptor = descriptor
+    self.handle = handle!
+  }
+
+  deinit {
+    dnnl_primitive_destroy(handle)
+    dnnl_primitive_desc_destroy(descriptor)
+  }
+
+  /// The layout that this primitive wants or makes for an argument; empty if it has no such argument.
+  func layout(_ argument: CInt) -> Layout {
+    Layout(dnnl_primitive_desc_query_md(descriptor, dnnl_query_exec_arg_md, argument)?.pointee ?? .init())
+  }
+
+  /// The name of oneDNN's implementation, `jit:avx2` or the like; `ref` means slow.
+  var implementation: String {
+    var text: UnsafePointer<CChar>?
+    dnnl_primitive_desc_query(descriptor, dnnl_query_impl_info_str, 0, &text)
+    return text.map { String(cString: $0) } ?? ""
+  }
+
+  /// A call of the primitive on these arrays, ready to run any number of times. The caller keeps
+  /// the memory, laid out as `layout` says.
+  func call(_ arguments: [(argument: CInt, address: UnsafeMutableRawPointer)]) throws -> Call {
+    var list: [dnnl_exec_arg_t] = []
+    let call = Call(self)
+    for (argument, address) in arguments {
+      var memory: dnnl_memory_t?
+      var descriptor = layout(argument).descriptor
+      try check(dnnl_memory_create(&memory, &descriptor, Engine.cpu().engine, address), "bind memory")
+      call.memories.append(memory!)
+      list.append(dnnl_exec_arg_t(arg: argument, memory: memory))
+    }
+    call.arguments = list
+    return call
+  }
+
+  final class Call {
+    let primitive: Primitive
+    fileprivate var arguments: [dnnl_exec_arg_t] = []
+    fileprivate var memories: [dnnl_memory_t] = []
+
+    fileprivate init(_ primitive: Primitive) { self.primitive = primitive }
+
+    deinit { for memory in memories { dnnl_memory_destroy(memory) } }
+
+    func run() throws(GXError) {
+      let stream = try Engine.cpu().stream
+      try check(
+        dnnl_primitive_execute(primitive.handle, stream, CInt(arguments.count), arguments), "run a primitive")
+    }
+  }
+}
+
+// MARK: Making primitives
+
+extension Primitive {
+  /// The scratchpad is the caller's, so that all primitives of a network share one.
+  private static func withAttributes<R>(
+    _ post: PostOps = PostOps(), _ body: (dnnl_primitive_attr_t) throws -> R
+  ) throws -> R {
+    var attributes: dnnl_primitive_attr_t?
+    try check(dnnl_primitive_attr_create(&attributes), "make attributes")
+    defer { dnnl_primitive_attr_destroy(attributes) }
+    try check(
+      dnnl_primitive_attr_set_scratchpad_mode(attributes, dnnl_scratchpad_mode_user), "set the scratchpad mode")
+    if post.sum || post.activation != nil {
+      var operations: dnnl_post_ops_t?
+      try check(dnnl_post_ops_create(&operations), "make post-operations")
+      defer { dnnl_post_ops_destroy(operations) }
+      if post.sum { try check(dnnl_post_ops_append_sum(operations, 1), "append a sum") }
+      if let activation = post.activation {
+        let (algorithm, alpha, beta) = activation.algorithm(usingResult: false)
+        try check(
+          dnnl_post_ops_append_eltwise(operations, 1, algorithm, alpha, beta), "append \(activation.rawValue)")
+      }
+      try check(dnnl_primitive_attr_set_post_ops(attributes, operations), "set post-operations")
+    }
+    return try body(attributes!)
+  }
+
+  private static func make<D>(
+    _ name: String, _ operation: D, _ status: dnnl_status_t, post: PostOps = PostOps(), hint: Primitive? = nil
+  ) throws -> Primitive {
+    try check(status, "describe \(name)")
+    return try withAttributes(post) { attributes in
+      var descriptor: dnnl_primitive_desc_t?
+      let engine = try Engine.cpu().engine
+      let status = withUnsafePointer(to: operation) {
+        dnnl_primitive_desc_create(&descriptor, UnsafeRawPointer($0), attributes, engine, hint?.descriptor)
+      }
+      try check(status, "do \(name)")
+      return try Primitive(descriptor!, name)
+    }
+  }
+
+  private static func direction(_ training: Bool) -> dnnl_prop_kind_t {
+    training ? dnnl_forward_training : dnnl_forward_inference
+  }
+
+  /// `dst = src * weights + bias`, cross-correlation as everywhere in the field. Weights are OIHW, or
+  /// GOIHW if grouped.
+  static func convolution(
+    source: Layout, weights: Layout, bias: Layout?, destination: Layout, window: Window, training: Bool,
+    post: PostOps
+  ) throws -> Primitive {
+    var d = dnnl_convolution_desc_t()
+    var (source, weights, destination) = (source.descriptor, weights.descriptor, destination.descriptor)
+    let status = withOptional(bias) { bias in
+      dnnl_dilated_convolution_forward_desc_init(
+        &d, direction(training), dnnl_convolution_direct, &source, &weights, bias, &destination, window.strides,
+        window.dilates, window.paddings, window.paddings)
+    }
+    return try make("a convolution", d, status, post: post)
+  }
+
+  static func convolutionSourceGradient(
+    source: Layout, weights: Layout, destination: Layout, window: Window, forward: Primitive
+  ) throws -> Primitive {
+    var d = dnnl_convolution_desc_t()
+    var (source, weights, destination) = (source.descriptor, weights.descriptor, destination.descriptor)
+    let status = dnnl_dilated_convolution_backward_data_desc_init(
+      &d, dnnl_convolution_direct, &source, &weights, &destination, window.strides, window.dilates,
+      window.paddings, window.paddings)
+    return try make("a convolution's gradient", d, status, hint: forward)
+  }
+
+  static func convolutionWeightsGradient(
+    source: Layout, weights: Layout, bias: Layout?, destination: Layout, window: Window, forward: Primitive
+  ) throws -> Primitive {
+    var d = dnnl_convolution_desc_t()
+    var (source, weights, destination) = (source.descriptor, weights.descriptor, destination.descriptor)
+    let status = withOptional(bias) { bias in
+      dnnl_dilated_convolution_backward_weights_desc_init(
+        &d, dnnl_convolution_direct, &source, &weights, bias, &destination, window.strides, window.dilates,
+        window.paddings, window.paddings)
+    }
+    return try make("a convolution's weight gradient", d, status, hint: forward)
+  }
+
+  /// `dst = weights src + bias` of each sample; weights are OI, or OIHW over pictures.
+  static func innerProduct(
+    source: Layout, weights: Layout, bias: Layout?, destination: Layout, training: Bool, post: PostOps
+  ) throws -> Primitive {
+    var d = dnnl_inner_product_desc_t()
+    var (source, weights, destination) = (source.descriptor, weights.descriptor, destination.descriptor)
+    let status = withOptional(bias) { bias in
+      dnnl_inner_product_forward_desc_init(&d, direction(training), &source, &weights, bias, &destination)
+    }
+    return try make("an inner product", d, status, post: post)
+  }
+
+  static func innerProductSourceGradient(
+    source: Layout, weights: Layout, destination: Layout, forward: Primitive
+  ) throws -> Primitive {
+    var d = dnnl_inner_product_desc_t()
+    var (source, weights, destination) = (source.descriptor, weights.descriptor, destination.descriptor)
+    let status = dnnl_inner_product_backward_data_desc_init(&d, &source, &weights, &destination)
+    return try make("an inner product's gradient", d, status, hint: forward)
+  }
+
+  static func innerProductWeightsGradient(
+    source: Layout, weights: Layout, bias: Layout?, destination: Layout, forward: Primitive
+  ) throws -> Primitive {
+    var d = dnnl_inner_product_desc_t()
+    var (source, weights, destination) = (source.descriptor, weights.descriptor, destination.descriptor)
+    let status = withOptional(bias) { bias in
+      dnnl_inner_product_backward_weights_desc_init(&d, &source, &weights, bias, &destination)
+    }
+    return try make("an inner product's weight gradient", d, status, hint: forward)
+  }
+
+  /// What batch normalisation works with: the running statistics, or the batch's own.
+  private static func flags(_ training: Bool, _ relu: Bool) -> UInt32 {
+    dnnl_use_scale.rawValue | dnnl_use_shift.rawValue | (training ? 0 : dnnl_use_global_stats.rawValue)
+      | (relu ? dnnl_fuse_norm_relu.rawValue : 0)
+  }
+
+  /// Training computes mean and (biased) variance; inference is given them.
+  static func batchNorm(_ layout: Layout, epsilon: Double, relu: Bool, training: Bool) throws -> Primitive {
+    var d = dnnl_batch_normalization_desc_t()
+    var layout = layout.descriptor
+    let status = dnnl_batch_normalization_forward_desc_init(
+      &d, direction(training), &layout, Float(epsilon), flags(training, relu))
+    return try make("batch normalisation", d, status)
+  }
+
+  static func batchNormGradient(
+    _ layout: Layout, gradient: Layout, epsilon: Double, relu: Bool, forward: Primitive
+  ) throws -> Primitive {
+    var d = dnnl_batch_normalization_desc_t()
+    var (layout, gradient) = (layout.descriptor, gradient.descriptor)
+    let status = dnnl_batch_normalization_backward_desc_init(
+      &d, dnnl_backward, &gradient, &layout, Float(epsilon), flags(true, relu))
+    return try make("batch normalisation's gradient", d, status, hint: forward)
+  }
+
+  static func pool(
+    _ kind: Pool, source: Layout, destination: Layout, window: Window, training: Bool
+  ) throws -> Primitive {
+    var d = dnnl_pooling_desc_t()
+    var (source, destination) = (source.descriptor, destination.descriptor)
+    let status = dnnl_pooling_forward_desc_init(
+      &d, direction(training), kind.algorithm, &source, &destination, window.strides, window.kernels,
+      window.paddings, window.paddings)
+    return try make("\(kind.rawValue) pooling", d, status)
+  }
+
+  static func poolGradient(
+    _ kind: Pool, source: Layout, destination: Layout, window: Window, forward: Primitive
+  ) throws -> Primitive {
+    var d = dnnl_pooling_desc_t()
+    var (source, destination) = (source.descriptor, destination.descriptor)
+    let status = dnnl_pooling_backward_desc_init(
+      &d, kind.algorithm, &source, &destination, window.strides, window.kernels, window.paddings, window.paddings)
+    return try make("\(kind.rawValue) pooling's gradient", d, status, hint: forward)
+  }
+
+  static func activation(_ activation: Activation, _ layout: Layout, training: Bool) throws -> Primitive {
+    var d = dnnl_eltwise_desc_t()
+    var layout = layout.descriptor
+    let (algorithm, alpha, beta) = activation.algorithm(usingResult: activation.usesResult)
+    let status = dnnl_eltwise_forward_desc_init(&d, direction(training), algorithm, &layout, alpha, beta)
+    return try make(activation.rawValue, d, status)
+  }
+
+  /// The gradient from the activation's result if `usesResult`, else from its argument.
+  static func activationGradient(_ activation: Activation, _ layout: Layout, gradient: Layout) throws -> Primitive {
+    var d = dnnl_eltwise_desc_t()
+    var (layout, gradient) = (layout.descriptor, gradient.descriptor)
+    let (algorithm, alpha, beta) = activation.algorithm(usingResult: activation.usesResult)
+    var status = dnnl_eltwise_forward_desc_init(&d, dnnl_forward_training, algorithm, &layout, alpha, beta)
+    let forward = try make(activation.rawValue, d, status)
+    status = dnnl_eltwise_backward_desc_init(&d, algorithm, &gradient, &layout, alpha, beta)
+    return try make("\(activation.rawValue)'s gradient", d, status, hint: forward)
+  }
+
+  /// `dst = src0 + src1`, all laid out alike.
+  static func add(_ layout: Layout, post: PostOps = PostOps()) throws -> Primitive {
+    var d = dnnl_binary_desc_t()
+    var layout = layout.descriptor
+    let status = dnnl_binary_desc_init(&d, dnnl_binary_add, &layout, &layout, &layout)
+    return try make("an addition", d, status, post: post)
+  }
+
+  /// A copy from one layout to another of the same sizes.
+  static func reorder(from: Layout, to: Layout) throws -> Primitive {
+    try withAttributes { attributes in
+      var descriptor: dnnl_primitive_desc_t?
+      var (from, to) = (from.descriptor, to.descriptor)
+      let engine = try Engine.cpu().engine
+      try check(
+        dnnl_reorder_primitive_desc_create(&descriptor, &from, engine, &to, engine, attributes), "reorder an array")
+      return try Primitive(descriptor!, "a reorder")
+    }
+  }
+
+  private static func withOptional<R>(_ layout: Layout?, _ body: (UnsafePointer<dnnl_memory_desc_t>?) -> R) -> R {
+    guard let layout else { return body(nil) }
+    return withUnsafePointer(to: layout.descriptor, body)
+  }
+}
+
+// MARK: The graph's terms in oneDNN's
+
+extension Window {
+  fileprivate var kernels: [Int64] { [Int64(kernel.height), Int64(kernel.width)] }
+  fileprivate var strides: [Int64] { [Int64(stride.height), Int64(stride.width)] }
+  fileprivate var paddings: [Int64] { [Int64(padding.height), Int64(padding.width)] }
+  /// oneDNN counts the gaps: 0 is a dense kernel.
+  fileprivate var dilates: [Int64] { [Int64(dilation.height) - 1, Int64(dilation.width) - 1] }
+}
+
+extension Pool {
+  fileprivate var algorithm: dnnl_alg_kind_t {
+    switch self {
+    case .max: dnnl_pooling_max
+    case .average: dnnl_pooling_avg_include_padding
+    }
+  }
+}
+
+extension Activation {
+  /// Whether the gradient is computed from the result, so that the argument need not be kept.
+  var usesResult: Bool {
+    switch self {
+    case .relu, .leakyReLU, .relu6, .elu, .sigmoid, .tanh: true
+    case .silu, .gelu, .hardswish: false
+    }
+  }
+
+  /// `usingResult` names the same function, with the gradient from its result.
+  fileprivate func algorithm(usingResult: Bool) -> (kind: dnnl_alg_kind_t, alpha: Float, beta: Float) {
+    switch self {
+    case .relu: (usingResult ? dnnl_eltwise_relu_use_dst_for_bwd : dnnl_eltwise_relu, 0, 0)
+    case .leakyReLU: (usingResult ? dnnl_eltwise_relu_use_dst_for_bwd : dnnl_eltwise_relu, 0.01, 0)
+    case .relu6: (usingResult ? dnnl_eltwise_clip_v2_use_dst_for_bwd : dnnl_eltwise_clip_v2, 0, 6)
+    case .elu: (usingResult ? dnnl_eltwise_elu_use_dst_for_bwd : dnnl_eltwise_elu, 1, 0)
+    case .sigmoid: (usingResult ? dnnl_eltwise_logistic_use_dst_for_bwd : dnnl_eltwise_logistic, 0, 0)
+    case .tanh: (usingResult ? dnnl_eltwise_tanh_use_dst_for_bwd : dnnl_eltwise_tanh, 0, 0)
+    case .silu: (dnnl_eltwise_swish, 1, 0)
+    case .gelu: (dnnl_eltwise_gelu_erf, 0, 0)
+    case .hardswish: (dnnl_eltwise_hardswish, 0, 0)
+    }
+  }
+}

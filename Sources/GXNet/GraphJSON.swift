@@ -1,0 +1,160 @@
+import GXCore
+
+/// The graph as the model file holds it:
+/// `{"input":[64,64,3],"initializer":"he","nodes":[{"name":"stem","op":"conv","inputs":["input"],"channels":32,…},…]}`.
+extension Graph {
+  public var json: JSON {
+    var list: [JSON] = []
+    for node in nodes {
+      let inputs = node.inputs.map { JSON.string($0 < 0 ? Self.inputName : nodes[$0].name) }
+      var object: JSONObject = [
+        "name": .string(node.name), "op": .string(node.operation.name), "inputs": .array(inputs),
+      ]
+      object.merge(node.operation.fields)
+      list.append(.object(object))
+    }
+    return ["input": .array(input.map(JSON.int)), "initializer": .string(initializer.rawValue), "nodes": .array(list)]
+  }
+
+  /// Reads what `json` wrote. Throws an error that names the node and field if anything is unknown,
+  /// missing, out of range or does not fit together.
+  public init(json: JSON) throws {
+    var fields = try Fields(json, "graph")
+    let shape = try fields.required("input", "a list of three sizes") { $0.arrayValue?.map { $0.intValue ?? -1 } }
+    let initializer = try fields.optional("initializer", "he or glorot") {
+      $0.stringValue.flatMap(Initializer.init(rawValue:))
+    }
+    let list = try fields.required("nodes", "a list") { $0.arrayValue }
+    try fields.finish()
+    try self.init(input: shape, initializer: initializer ?? .he)
+    for (place, item) in list.enumerated() {
+      var fields = try Fields(item, "node \(place)")
+      let name = try fields.required("name", "a text") { $0.stringValue }
+      fields.place = "node \(name)"
+      let inputs = try fields.required("inputs", "a list of names") { value in
+        value.arrayValue.flatMap { list in
+          let names = list.compactMap(\.stringValue)
+          return names.count == list.count ? names : nil
+        }
+      }
+      let operation = try Operation(&fields)
+      try fields.finish()
+      try add(name, operation, inputs: inputs)
+    }
+    try checkComplete()
+  }
+}
+
+extension Operation {
+  /// What JSON and errors call it.
+  var name: String {
+    switch self {
+    case .convolution: "conv"
+    case .batchNorm: "batch_norm"
+    case .activation(let activation): activation.rawValue
+    case .pool(let kind, _): "\(kind.rawValue)_pool"
+    case .globalAveragePool: "global_avg_pool"
+    case .add: "add"
+    case .linear: "linear"
+    case .dropout: "dropout"
+    }
+  }
+
+  fileprivate var fields: JSONObject {
+    switch self {
+    case .convolution(let channels, let window, let groups, let bias):
+      var object: JSONObject = ["channels": .int(channels)]
+      object.merge(window.fields)
+      object.merge(["dilation": window.dilation.json, "groups": .int(groups), "bias": .bool(bias)])
+      return object
+    case .batchNorm(let epsilon, let momentum): return ["eps": .double(epsilon), "momentum": .double(momentum)]
+    case .pool(_, let window): return window.fields
+    case .linear(let features, let bias): return ["features": .int(features), "bias": .bool(bias)]
+    case .dropout(let rate): return ["rate": .double(rate)]
+    case .activation, .globalAveragePool, .add: return [:]
+    }
+  }
+
+  fileprivate init(_ fields: inout Fields) throws {
+    let op = try fields.required("op", "a text") { $0.stringValue }
+    switch op {
+    case "conv":
+      self = .convolution(
+        channels: try fields.required("channels", "an integer") { $0.intValue },
+        window: try Window(&fields),
+        groups: try fields.optional("groups", "an integer") { $0.intValue } ?? 1,
+        bias: try fields.optional("bias", "true or false") { $0.boolValue } ?? true)
+    case "batch_norm":
+      self = .batchNorm(
+        epsilon: try fields.optional("eps", "a number") { $0.doubleValue } ?? 1e-5,
+        momentum: try fields.optional("momentum", "a number") { $0.doubleValue } ?? 0.1)
+    case "max_pool": self = .pool(.max, try Window(&fields))
+    case "avg_pool": self = .pool(.average, try Window(&fields))
+    case "global_avg_pool": self = .globalAveragePool
+    case "add": self = .add
+    case "linear":
+      self = .linear(
+        features: try fields.required("features", "an integer") { $0.intValue },
+        bias: try fields.optional("bias", "true or false") { $0.boolValue } ?? true)
+    case "dropout": self = .dropout(rate: try fields.required("rate", "a number") { $0.doubleValue })
+    default:
+      guard let activation = Activation(rawValue: op) else { throw GXError("\(fields.place): unknown op \(op)") }
+      self = .activation(activation)
+    }
+  }
+}
+
+extension Size {
+  fileprivate var json: JSON { [.int(height), .int(width)] }
+
+  /// `[height, width]`, or one number for both.
+  fileprivate init?(json: JSON) {
+    if let both = json.intValue {
+      self.init(both)
+    } else {
+      guard let list = json.arrayValue, list.count == 2, let height = list[0].intValue, let width = list[1].intValue
+      else { return nil }
+      self.init(height, width)
+    }
+  }
+}
+
+extension Window {
+  fileprivate var fields: JSONObject { ["kernel": kernel.json, "stride": stride.json, "padding": padding.json] }
+
+  fileprivate init(_ fields: inout Fields) throws {
+    let what = "[height, width]"
+    self.init(
+      kernel: try fields.required("kernel", what, Size.init(json:)),
+      stride: try fields.optional("stride", what, Size.init(json:)) ?? Size(1),
+      padding: try fields.optional("padding", what, Size.init(json:)) ?? Size(0),
+      dilation: try fields.optional("dilation", what, Size.init(json:)) ?? Size(1))
+  }
+}
+
+/// An object of which every field must be asked for.
+private struct Fields {
+  var place: String
+  private var left: JSONObject
+
+  init(_ json: JSON, _ place: String) throws {
+    guard let object = json.objectValue else { throw GXError("\(place): expected an object") }
+    (left, self.place) = (object, place)
+  }
+
+  mutating func optional<T>(_ key: String, _ what: String, _ read: (JSON) -> T?) throws -> T? {
+    guard let json = left[key] else { return nil }
+    guard let value = read(json) else { throw GXError("\(place): field \(key) is not \(what)") }
+    left[key] = nil
+    return value
+  }
+
+  mutating func required<T>(_ key: String, _ what: String, _ read: (JSON) -> T?) throws -> T {
+    guard let value = try optional(key, what, read) else { throw GXError("\(place): no field \(key)") }
+    return value
+  }
+
+  func finish() throws {
+    for (key, _) in left { throw GXError("\(place): unknown field \(key)") }
+  }
+}

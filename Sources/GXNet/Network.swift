@@ -1,0 +1,103 @@
+import GXCore
+
+/// A graph compiled for one batch size, with its weights and memory.
+///
+/// Not to be used by two threads at once; best always by the same one, for each thread that calls has
+/// its own pool of workers. On one machine, with one number of threads, the same weights, input and
+/// seed give the same bits, run after run.
+public final class Network {
+  public let graph: Graph
+  public let batch: Int
+  public let training: Bool
+  /// NHWC, `[batch, height, width, channels]`; the caller fills it before `forward`.
+  public let input: UnsafeMutableBufferPointer<Float>
+  /// What a gradient step changes, in the graph's order. Empty in inference, where batch
+  /// normalisation is folded away.
+  public let parameters: [Parameter]
+  /// Running means and variances, in the graph's order, which `forward` changes. Empty in inference.
+  public let state: [Parameter]
+
+  private let compiled: Compiler
+  private let logits: UnsafeMutableBufferPointer<Float>
+  private var seed: UInt64 = 0
+  /// Inference keeps what it was given, because what it computes with cannot be turned back.
+  private var loaded: [String: Tensor]?
+
+  /// Compiles `graph`. The weights are zeros until `initialize` or `load`.
+  ///
+  /// - Parameters:
+  ///   - batch: samples in each run. A caller with fewer fills up with anything.
+  ///   - training: with a backward pass; batch statistics, dropout.
+  ///   - threads: for this and all later work of the calling thread; nil leaves it to OpenMP (all cores,
+  ///     or `OMP_NUM_THREADS`).
+  /// - Throws: if the graph is not complete, or memory or a limit is exceeded.
+  public init(graph: Graph, batch: Int, training: Bool, threads: Int? = nil) throws {
+    if let threads { Engine.setThreads(max(threads, 1)) }
+    compiled = try Compiler(graph, batch: batch, training: training)
+    (self.graph, self.batch, self.training) = (graph, batch, training)
+    input = compiled.input.floats
+    logits = compiled.logits.floats
+    parameters = compiled.parameters
+    state = compiled.state
+  }
+
+  /// Bytes for activations and their gradients, without weights.
+  public var activationBytes: Int { compiled.program.arenaBytes }
+
+  /// Draws new weights as `graph.initializer` says.
+  public func initialize(random: inout Random) throws {
+    let tensors = try graph.initialWeights(random: &random)
+    try load(Dictionary(uniqueKeysWithValues: tensors.map { ($0.name, $0.tensor) }))
+  }
+
+  /// Runs the batch in `input` and gives its logits, `[batch, classes]`, valid until the next run.
+  ///
+  /// Training normalises by the batch's statistics, moves the running ones, and draws dropout from
+  /// `seed`; inference does neither.
+  public func forward(seed: UInt64 = 0) throws -> UnsafeBufferPointer<Float> {
+    self.seed = seed
+    try compiled.program.run(0..<compiled.forwardCount, seed: seed)
+    return UnsafeBufferPointer(logits)
+  }
+
+  /// Fills every parameter's gradient, given the loss's derivative by the logits of the last `forward`,
+  /// `[batch, classes]`. Training only, once after each `forward`: its memory is used up.
+  public func backward(_ logitsGradient: UnsafeBufferPointer<Float>) throws {
+    guard let buffer = compiled.logitsGradient else { throw GXError("a network for inference has no backward pass") }
+    precondition(logitsGradient.count == buffer.floats.count, "gradient of \(logitsGradient.count) logits")
+    _ = buffer.floats.update(from: logitsGradient)
+    try compiled.program.run(compiled.forwardCount..<compiled.program.count, seed: seed)
+  }
+
+  /// All weights and running statistics as plain f32 tensors in PyTorch's layouts, in the graph's order.
+  public func weights() throws -> [(name: String, tensor: Tensor)] {
+    let arrays = Dictionary(uniqueKeysWithValues: (parameters + state).map { ($0.name, $0) })
+    return try graph.nodes.indices.flatMap { graph.weights(of: $0) }.map { weight in
+      if let array = arrays[weight.name] { return (weight.name, try array.plain(.init(array.values))) }
+      guard let tensor = loaded?[weight.name] else { throw GXError("network has no weights yet") }
+      return (weight.name, tensor)
+    }
+  }
+
+  /// Takes plain tensors, f32 or f16, exactly those that `weights` gives. Throws an error that names
+  /// what is missing, left over, or of another shape; then nothing has been changed.
+  public func load(_ tensors: [String: Tensor]) throws {
+    let expected = graph.nodes.indices.flatMap { graph.weights(of: $0) }
+    for weight in expected {
+      guard let tensor = tensors[weight.name] else { throw GXError("weights: no tensor \(weight.name)") }
+      guard tensor.shape == weight.shape else {
+        throw GXError("weights: \(weight.name) has shape \(tensor.shape); the graph needs \(weight.shape)")
+      }
+      guard tensor.dtype.isFloat else {
+        throw GXError("weights: \(weight.name) is \(tensor.dtype.name), not f32 or f16")
+      }
+    }
+    if tensors.count > expected.count {
+      let extra = Set(tensors.keys).subtracting(expected.map(\.name)).sorted()
+      throw GXError("weights: the graph has no tensor \(extra.joined(separator: ", "))")
+    }
+    for parameter in parameters + state { try parameter.native(from: tensors[parameter.name]!, into: parameter.values) }
+    for loader in compiled.loaders { try loader(tensors) }
+    if !training { loaded = tensors }
+  }
+}

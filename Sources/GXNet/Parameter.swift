@@ -1,0 +1,80 @@
+import GXCore
+
+/// An array of weights in the layout that oneDNN computes with, and the plain one behind it.
+struct NativeArray {
+  let plain: Layout
+  let buffer: Buffer
+
+  /// A new array, all zeros.
+  init(plain: Layout, native: Layout) throws {
+    self.plain = plain
+    buffer = try Buffer.pinned(native)
+  }
+
+  /// `native` gets the plain `values`; its padding is set to zero.
+  func write(_ values: UnsafeMutablePointer<Float>, to native: UnsafeMutablePointer<Float>) throws {
+    try Primitive.reorder(from: plain, to: buffer.layout)
+      .call([
+        (Argument.source, UnsafeMutableRawPointer(values)), (Argument.destination, UnsafeMutableRawPointer(native)),
+      ])
+      .run()
+  }
+
+  func read(_ native: UnsafeMutablePointer<Float>, to values: UnsafeMutablePointer<Float>) throws {
+    try Primitive.reorder(from: buffer.layout, to: plain)
+      .call([
+        (Argument.source, UnsafeMutableRawPointer(native)), (Argument.destination, UnsafeMutableRawPointer(values)),
+      ])
+      .run()
+  }
+
+  func set(_ values: inout [Float]) throws {
+    try values.withUnsafeMutableBufferPointer { try write($0.baseAddress!, to: buffer.floats.baseAddress!) }
+  }
+}
+
+/// An array that training changes: weights by their gradient, or a running statistic.
+///
+/// `values` and `gradient` are in oneDNN's own order, with padding that is zero in both. Whatever
+/// maps zeros to zero elementwise (any usual optimiser) can go over all elements alike.
+public final class Parameter {
+  /// As in PyTorch: `stem.weight`, `layer1.bn.running_mean`.
+  public let name: String
+  /// Of the plain tensor: convolutions OIHW (I of one group), linear layers `[out, in]`, the rest `[channels]`.
+  public let shape: Shape
+  /// Whether weight decay is for it: not for biases and batch normalisation.
+  public let decays: Bool
+  /// The weights; to be changed in place.
+  public let values: UnsafeMutableBufferPointer<Float>
+  /// The loss's derivative by them, after `backward`. Empty for running statistics.
+  public let gradient: UnsafeMutableBufferPointer<Float>
+
+  let array: NativeArray
+  let gradientBuffer: Buffer?
+
+  init(_ weight: Graph.Weight, _ array: NativeArray) throws {
+    name = weight.name
+    shape = weight.shape
+    decays = weight.role == .weight
+    self.array = array
+    gradientBuffer = weight.isTrained ? try Buffer.pinned(array.buffer.layout) : nil
+    values = array.buffer.floats
+    gradient = gradientBuffer?.floats ?? UnsafeMutableBufferPointer(start: nil, count: 0)
+  }
+
+  /// The plain tensor of an array that is ordered like `values`.
+  public func plain(_ native: UnsafeBufferPointer<Float>) throws -> Tensor {
+    precondition(native.count == values.count, "\(name): \(native.count) elements, \(values.count) expected")
+    return try Tensor(.f32, shape) {
+      try array.read(.init(mutating: native.baseAddress!), to: $0.bindMemory(to: Float.self).baseAddress!)
+    }
+  }
+
+  /// Orders a plain tensor of any type like `values`. Throws if its shape is another.
+  public func native(from tensor: Tensor, into native: UnsafeMutableBufferPointer<Float>) throws {
+    precondition(native.count == values.count, "\(name): \(native.count) elements, \(values.count) expected")
+    guard tensor.shape == shape else { throw GXError("\(name): shape \(tensor.shape); expected \(shape)") }
+    var floats = tensor.floats()
+    try floats.withUnsafeMutableBufferPointer { try array.write($0.baseAddress!, to: native.baseAddress!) }
+  }
+}
