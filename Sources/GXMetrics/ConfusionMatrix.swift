@@ -5,7 +5,7 @@ public struct ConfusionMatrix: Equatable, Sendable {
   /// The most classes: the matrix grows with their square.
   public static let classLimit = 1000
 
-  public let classes: Int
+  public private(set) var classes: Int
   /// Row-major `[truth, predicted]`, `classes` x `classes`.
   public private(set) var counts: [Int]
 
@@ -16,10 +16,26 @@ public struct ConfusionMatrix: Equatable, Sendable {
     counts = [Int](repeating: 0, count: classes * classes)
   }
 
+  init(classes: Int, counts: [Int]) {
+    precondition(counts.count == classes * classes, "counts do not fill the matrix")
+    (self.classes, self.counts) = (classes, counts)
+  }
+
   /// Both in `0..<classes`.
   @inline(__always) public mutating func add(truth: Int, predicted: Int, count: Int = 1) {
     precondition(truth >= 0 && truth < classes && predicted >= 0 && predicted < classes, "class out of range")
     counts[truth &* classes &+ predicted] &+= count
+  }
+
+  /// Makes room for more classes, behind those that are there. At most `classLimit`.
+  public mutating func grow(to classes: Int) {
+    var larger = ConfusionMatrix(classes: max(classes, self.classes))
+    for truth in 0..<self.classes {
+      for predicted in 0..<self.classes {
+        larger.add(truth: truth, predicted: predicted, count: self[truth, predicted])
+      }
+    }
+    self = larger
   }
 
   public mutating func removeAll() { for i in counts.indices { counts[i] = 0 } }

@@ -41,6 +41,9 @@ public struct Evaluation: Sendable {
     keepsSamples = bootstraps
   }
 
+  /// Makes room for classes that turn up on the way; records added before gave them no probability.
+  public mutating func grow(to classes: Int) { confusion.grow(to: classes) }
+
   /// - Throws: `GXError` where a class is out of range, or the probabilities are not one a class, each in [0, 1].
   public mutating func add(_ record: Prediction) throws(GXError) {
     let classes = 0..<confusion.classes
@@ -79,21 +82,26 @@ public struct Evaluation: Sendable {
   public func intervals(replicates: Int, seed: UInt64, level: Double = 0.95) -> ScoreIntervals {
     precondition(keepsSamples && !samples.isEmpty && replicates > 0, "nothing to draw from")
     let calibrated = calibration.count == confusion.total
-    var draws: [Scores] = []
-    draws.reserveCapacity(replicates)
-    for replicate in 0..<replicates {
+    let draws = (0..<replicates).map { replicate in
       var random = Random(seed: seed, epoch: replicate, id: "bootstrap")
-      var matrix = ConfusionMatrix(classes: confusion.classes)
+      var counts = [Int](repeating: 0, count: confusion.counts.count)
       var sums = Calibration()
-      for _ in samples.indices {
-        let s = samples[random.below(samples.count)]
-        matrix.add(truth: Int(s.truth), predicted: Int(s.predicted))
-        if calibrated {
-          sums.add(
-            nll: Double(s.nll), brier: Double(s.brier), confidence: Double(s.confidence), right: s.truth == s.predicted)
+      let (classes, count) = (confusion.classes, samples.count)
+      samples.withUnsafeBufferPointer { samples in
+        counts.withUnsafeMutableBufferPointer { counts in
+          for _ in 0..<count {
+            let s = samples[random.below(count)]
+            counts[Int(s.truth) &* classes &+ Int(s.predicted)] &+= 1
+            if calibrated {
+              sums.add(
+                nll: Double(s.nll), brier: Double(s.brier), confidence: Double(s.confidence),
+                right: s.truth == s.predicted)
+            }
+          }
         }
       }
-      draws.append(Scores(confusion: matrix, calibration: calibrated ? sums : nil))
+      let matrix = ConfusionMatrix(classes: classes, counts: counts)
+      return Scores(confusion: matrix, calibration: calibrated ? sums : nil)
     }
     return ScoreIntervals(of: draws, seed: seed, level: level)
   }
@@ -114,18 +122,20 @@ struct Calibration: Sendable {
   private var nllSum = 0.0
   private var brierSum = 0.0
   /// Of each bin, the sum of (confidence - [right]): all that ECE needs.
-  private var gaps = SIMD16<Double>()
+  private var gaps = [Double](repeating: 0, count: Evaluation.bins)
 
   @inline(__always) mutating func add(nll: Double, brier: Double, confidence: Double, right: Bool) {
     count &+= 1
     nllSum += nll
     brierSum += brier
-    let bin = Int((confidence * Double(Evaluation.bins)).rounded(.up)) - 1
-    gaps[min(max(bin, 0), Evaluation.bins - 1)] += confidence - (right ? 1 : 0)
+    let place = confidence * Double(Evaluation.bins)
+    var bin = Int(place)
+    if bin > 0 && Double(bin) == place { bin &-= 1 }  // an edge belongs to the bin below it
+    gaps[bin] += confidence - (right ? 1 : 0)
   }
 
   var nll: Double { nllSum / Double(count) }
   var brier: Double { brierSum / Double(count) }
   /// sum over bins of (n_bin / n) |mean confidence - accuracy|; the bin's n cancels.
-  var ece: Double { (0..<Evaluation.bins).reduce(0) { $0 + abs(gaps[$1]) } / Double(count) }
+  var ece: Double { gaps.reduce(0) { $0 + abs($1) } / Double(count) }
 }

@@ -36,24 +36,32 @@ public struct Scores: Equatable, Sendable {
       + [("nll", nll), ("brier", brier), ("ece", ece)].compactMap { pair in pair.1.map { (pair.0, $0) } }
   }
 
-  /// The scores as an object; `classes` are the names of the classes, in their order.
+  /// The scores as an object. `classes` names the classes, in their order; in the object they stand
+  /// in bytewise order, whatever order they were met in.
   public func json(classes: [String]) -> JSONObject {
     precondition(classes.count == confusion.classes, "one name a class")
     var object: JSONObject = ["records": .int(confusion.total)]
     for (name, value) in named { object[name] = .double(value) }
-    object["classes"] = .array(classes.map(JSON.string))
+    let order = bytewiseOrder(classes)
+    object["classes"] = .array(order.map { .string(classes[$0]) })
     var each = JSONObject()
-    for (name, scores) in zip(classes, perClass) {
-      each[name] = [
+    for k in order {
+      let scores = perClass[k]
+      each[classes[k]] = [
         "precision": .double(scores.precision), "recall": .double(scores.recall), "f1": .double(scores.f1),
         "support": .int(scores.support), "predicted": .int(scores.predicted),
       ]
     }
     object["per_class"] = .object(each)
     object["confusion"] = .array(
-      classes.indices.map { truth in .array(classes.indices.map { .int(confusion[truth, $0]) }) })
+      order.map { truth in .array(order.map { .int(confusion[truth, $0]) }) })
     return object
   }
+}
+
+/// Places of `names` in the order of their UTF-8 bytes.
+public func bytewiseOrder(_ names: [String]) -> [Int] {
+  names.indices.sorted { names[$0].utf8.lexicographicallyPrecedes(names[$1].utf8) }
 }
 
 /// A range of a score's values.
@@ -95,8 +103,9 @@ public struct ScoreIntervals: Sendable {
     var object: JSONObject = ["level": .double(level), "replicates": .int(replicates), "seed": .number(String(seed))]
     for (name, interval) in named { object[name] = interval.json }
     var each = JSONObject()
-    for (name, scores) in zip(classes, perClass) {
-      each[name] = ["precision": scores.precision.json, "recall": scores.recall.json, "f1": scores.f1.json]
+    for k in bytewiseOrder(classes) {
+      let scores = perClass[k]
+      each[classes[k]] = ["precision": scores.precision.json, "recall": scores.recall.json, "f1": scores.f1.json]
     }
     object["per_class"] = .object(each)
     return object

@@ -1,0 +1,118 @@
+import Foundation
+import GXCore
+import Testing
+
+@Suite struct EvalTests {
+  /// Two right and one wrong of two classes, probabilities and all.
+  static let rows = """
+    {"id":"a","label":"E","split":"test","prediction":"E","probabilities":{"S":0.2,"E":0.8}}
+    {"id":"b","label":"S","split":"test","prediction":"S","probabilities":{"S":0.6,"E":0.4}}
+    {"id":"c","label":"S","split":"val","prediction":"E","probabilities":{"S":0.5,"E":0.5}}
+
+    """
+
+  private func eval(_ rows: String, _ options: String = "") throws -> Run.Result {
+    try Run.shell("gx-eval \(options)", input: Data(rows.utf8))
+  }
+
+  private func scores(_ rows: String, _ options: String = "") throws -> JSONObject {
+    let run = try eval(rows, "--json \(options)")
+    return try JSON(parsing: run.text).objectValue!
+  }
+
+  @Test func jsonHoldsTheScores() throws {
+    let all = try scores(Self.rows)
+    #expect(all["records"] == 3 && all["failed"] == 0 && all["unlabelled"] == 0)
+    #expect(abs(all["accuracy"]!.doubleValue! - 2 / 3.0) < 1e-12)
+    #expect(all["balanced_accuracy"] == 0.75)
+    let nll = -(log(0.8) + log(0.6) + log(0.5)) / 3
+    #expect(abs(all["nll"]!.doubleValue! - nll) < 1e-12)
+    #expect(abs(all["brier"]!.doubleValue! - (0.08 + 0.32 + 0.5) / 3) < 1e-12)
+    // Bytewise order of classes, whatever order the rows have.
+    #expect(all["classes"] == ["E", "S"] && all["confusion"] == [[1, 0], [1, 1]])
+    let interval = all["intervals"]!.objectValue!["accuracy"]!.arrayValue!.map { $0.doubleValue! }
+    #expect(interval[0] <= 2 / 3.0 && interval[1] >= 2 / 3.0)
+  }
+
+  @Test func tableHoldsThemToo() throws {
+    let run = try eval(Self.rows)
+    #expect(run.status == 0 && run.stderr.isEmpty)
+    #expect(run.lines[0].hasPrefix("records "))
+    #expect(run.lines.contains { $0.hasPrefix("accuracy") && $0.contains("0.6667") })
+    #expect(run.text.contains("label \\ prediction"))
+    let plain = try eval(Self.rows, "--bootstrap 0")
+    #expect(!plain.text.contains(" to ") && plain.text.contains("0.6667"))
+  }
+
+  @Test func intervalsFollowTheSeed() throws {
+    let many = String(repeating: Self.rows, count: 20)
+    #expect(try eval(many, "--seed 4").stdout == eval(many, "--seed 4").stdout)
+    #expect(try scores(many, "--seed 4")["intervals"] != scores(many, "--seed 5")["intervals"])
+  }
+
+  @Test func selectsBySplitAndField() throws {
+    #expect(try scores(Self.rows, "--split test")["accuracy"] == 1)
+    #expect(try scores(Self.rows, "--split val,test")["records"] == 3)
+    #expect(try scores(Self.rows, "--label prediction")["accuracy"] == 1)
+  }
+
+  @Test func likeliestClassStandsInForAPrediction() throws {
+    #expect(
+      try scores(Self.rows.replacing(#""prediction":"S","#, with: ""))["accuracy"] == scores(Self.rows)["accuracy"])
+  }
+
+  @Test func withoutProbabilitiesNoCalibration() throws {
+    let scores = try scores(#"{"label":1,"prediction":"1"}"# + "\n" + #"{"label":"2","prediction":1}"# + "\n")
+    #expect(scores["accuracy"] == 0.5 && scores["nll"] == nil && scores["ece"] == nil)
+    #expect(scores["classes"] == ["1", "2"])
+  }
+
+  @Test func labelThatTheModelDoesNotKnowIsAMistake() throws {
+    let scores = try scores(Self.rows + #"{"label":"Irr","prediction":"E","probabilities":{"S":0,"E":1}}"# + "\n")
+    #expect(scores["accuracy"] == 0.5)
+    #expect(scores["classes"] == ["E", "Irr", "S"] && scores["confusion"] == [[1, 0, 0], [1, 0, 0], [1, 0, 1]])
+  }
+
+  @Test func failedRowsAreCountedAndEndWithThree() throws {
+    let rows = Self.rows + #"{"id":"d","label":"E","error":"gx-decode: d.jpg: not a JPEG"}"# + "\n"
+    let run = try eval(rows, "--json")
+    #expect(run.status == 3 && run.stderr.contains("1 of 4 records failed"))
+    #expect(try JSON(parsing: run.text).objectValue!["failed"] == 1)
+    #expect(try eval(rows, "--max-errors 1").status == 0)
+    #expect(try eval(rows, "--max-errors 25%").status == 0)
+    #expect(try eval(rows, "--max-errors 24%").status == 3)
+  }
+
+  @Test(arguments: [
+    ("no json", "stdin, line 4: "), ("[1]", "stdin, line 4: not a JSON object"),
+    (#"{"label":"E"}"#, "stdin, line 4: neither a prediction nor probabilities nor an error"),
+    (#"{"label":"E","prediction":"E","probabilities":{"E":1.5}}"#, "probability 1.5 is not in [0, 1]"),
+    (#"{"label":"E","prediction":"E","probabilities":{"E":"x"}}"#, "line 4: probabilities.E: not a number"),
+  ]) func badRowsAreNamedAndCounted(_ row: String, _ message: String) throws {
+    let run = try eval(Self.rows + row + "\n", "--json")
+    #expect(run.status == 3 && run.stderr.contains(message), "\(run.stderr)")
+    #expect(try JSON(parsing: run.text).objectValue!["records"] == 3)
+  }
+
+  @Test func unlabelledRowsAreSaid() throws {
+    let run = try eval(Self.rows + #"{"id":"d","prediction":"E"}"# + "\n", "--json")
+    #expect(run.status == 0 && run.stderr.contains("1 of 4 rows have no label"))
+    #expect(try JSON(parsing: run.text).objectValue!["unlabelled"] == 1)
+  }
+
+  @Test(arguments: ["", #"{"id":"d","prediction":"E"}"# + "\n"]) func nothingToScoreIsAnError(_ rows: String) throws {
+    let run = try eval(rows)
+    #expect(run.status == 1 && run.stdout.isEmpty && run.stderr.contains("no row"))
+  }
+
+  @Test func truncatedInputWritesNothing() throws {
+    let run = try eval(String(Self.rows.dropLast(2)))
+    #expect(run.status == 1 && run.stdout.isEmpty && run.stderr.contains("line 3: breaks off"))
+  }
+
+  @Test func tooManyClassesAreRefused() throws {
+    let rows = (0...1000).map { #"{"label":"c\#($0)","prediction":"c0"}"# + "\n" }.joined()
+    let run = try eval(rows, "--bootstrap 0")
+    #expect(run.status == 3 && run.stderr.contains("line 1001: 'c1000' is one class more than the limit of 1000"))
+  }
+}
