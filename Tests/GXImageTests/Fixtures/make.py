@@ -6,12 +6,12 @@
 resize/: inputs and Pillow's results as .npy, and cases.json: one op (as in a record's `ops`) a case.
 codec/:  small drawn pictures in every kind of JPEG and PNG, each with Pillow's pixels as .npy.
 """
-import io, json, os, sys
+import ctypes, io, json, os, struct, sys, zlib
 import numpy as np
 from PIL import Image, ImageOps
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-RNG = np.random.default_rng(20260101)
+RNG = None  # set for each kind, so that one can be made without the other
 FILTERS = {"box": Image.BOX, "bilinear": Image.BILINEAR, "bicubic": Image.BICUBIC, "lanczos": Image.LANCZOS}
 
 
@@ -78,7 +78,144 @@ def resize_goldens():
         file.write("[\n" + ",\n".join(json.dumps(c) for c in cases) + "\n]\n")
 
 
+def turbo_jpeg(pixels, subsampling, cmyk=False):
+    """What Pillow can't write: 4:1:1, 4:4:0 and YCCK, through the C library."""
+    lib = ctypes.CDLL("libturbojpeg.so.0")
+    lib.tjInitCompress.restype = ctypes.c_void_p
+    handle = ctypes.c_void_p(lib.tjInitCompress())
+    out, size = ctypes.POINTER(ctypes.c_ubyte)(), ctypes.c_ulong(0)
+    data = np.ascontiguousarray(pixels)
+    height, width, _ = data.shape
+    status = lib.tjCompress2(handle, data.ctypes.data_as(ctypes.c_void_p), width, 0, height, 11 if cmyk else 0,
+                             ctypes.byref(out), ctypes.byref(size), subsampling, 90, 0)
+    assert status == 0
+    return bytes(out[:size.value])
+
+
+def png(samples, depth, kind, interlaced=False, palette=None, transparency=None, exif=None, exif_last=False):
+    """A PNG of any colour type and depth. samples: [height, width, channels], whole numbers below 2**depth."""
+    height, width, channels = samples.shape
+
+    def rows(part):
+        out = b""
+        for row in part:
+            bits = "".join(format(int(v), f"0{depth}b") for v in row.ravel())
+            bits += "0" * (-len(bits) % 8)
+            out += b"\0" + int(bits, 2).to_bytes(len(bits) // 8, "big")
+        return out
+
+    if interlaced:  # Adam7
+        passes = [(0, 0, 8, 8), (0, 4, 8, 8), (4, 0, 8, 4), (0, 2, 4, 4), (2, 0, 4, 2), (0, 1, 2, 2), (1, 0, 2, 1)]
+        parts = [samples[y::dy, x::dx] for y, x, dy, dx in passes]
+        body = b"".join(rows(part) for part in parts if part.size)
+    else:
+        body = rows(samples)
+
+    def chunk(name, data):
+        return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+
+    out = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, depth, kind, 0, 0, int(interlaced)))
+    out += chunk(b"gAMA", struct.pack(">I", 100000))  # must not matter
+    if palette is not None:
+        out += chunk(b"PLTE", palette.astype(np.uint8).tobytes())
+    if transparency is not None:
+        out += chunk(b"tRNS", transparency)
+    if exif and not exif_last:
+        out += chunk(b"eXIf", exif)
+    out += chunk(b"IDAT", zlib.compress(body))
+    if exif and exif_last:
+        out += chunk(b"eXIf", exif)
+    return out + chunk(b"IEND", b"")
+
+
+def pillow_rgb(data):
+    """Pillow's RGB, upright, over black; of 16-bit grey the upper 8 bits (Pillow would clip instead)."""
+    image = ImageOps.exif_transpose(Image.open(io.BytesIO(data)))
+    if image.mode.startswith("I"):
+        grey = (np.asarray(image).astype(np.int64) >> 8).astype(np.uint8)
+        return np.repeat(grey[:, :, None], 3, 2)
+    if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
+        image = image.convert("RGBA")
+        base = Image.new("RGB", image.size)
+        base.paste(image.convert("RGB"), mask=image.getchannel("A"))
+        return np.asarray(base)
+    return np.asarray(image.convert("RGB"))
+
+
+def codec_goldens():
+    out = os.path.join(HERE, "codec")
+    os.makedirs(out, exist_ok=True)
+    cases = []
+
+    def save(name, data, tolerance=0):
+        with open(os.path.join(out, name), "wb") as file:
+            file.write(data)
+        np.save(os.path.join(out, name + ".npy"), pillow_rgb(data))
+        cases.append({"file": name, "tolerance": tolerance})
+
+    rgb = picture(13, 19)
+    image = Image.fromarray(rgb)
+
+    def jpeg(name, image=image, **options):
+        buffer = io.BytesIO()
+        image.save(buffer, "JPEG", **options)
+        save(name, buffer.getvalue(), 1)
+
+    for name, subsampling in [("444", 0), ("422", 1), ("420", 2)]:
+        jpeg(f"{name}.jpg", quality=90, subsampling=subsampling)
+        jpeg(f"{name}-progressive.jpg", quality=85, subsampling=subsampling, progressive=True)
+    jpeg("restart.jpg", quality=70, restart_marker_blocks=2, optimize=True)
+    jpeg("rgb.jpg", quality=90, keep_rgb=True)
+    jpeg("grey.jpg", image.convert("L"), quality=90)
+    jpeg("pixel.jpg", Image.fromarray(picture(1, 1)), quality=90)
+    cmyk = Image.fromarray(picture(13, 19, 4), "CMYK")
+    jpeg("cmyk.jpg", cmyk, quality=90)
+    save("ycck.jpg", turbo_jpeg(picture(13, 19, 4), 2, cmyk=True), 1)
+    save("411.jpg", turbo_jpeg(rgb, 5), 1)
+    save("440.jpg", turbo_jpeg(rgb, 4), 1)
+    for orientation in range(1, 9):
+        exif = Image.Exif()
+        exif[0x0112] = orientation
+        exif[0x010F] = "Maker"
+        if orientation % 2:
+            exif.endian = "<"
+        jpeg(f"exif{orientation}.jpg", quality=90, exif=exif)
+
+    def samples(depth, channels):
+        deep = RNG.integers(0, 65536, (13, 19, channels))
+        smooth = picture(13, 19, channels).astype(np.int64) * 257
+        return np.where(deep % 3 == 0, deep, smooth) >> (16 - depth)
+
+    for interlaced in (False, True):
+        tail = "-interlaced.png" if interlaced else ".png"
+        for depth in (1, 2, 4, 8, 16):
+            save(f"grey{depth}{tail}", png(samples(depth, 1), depth, 0, interlaced))
+        for depth in (1, 2, 4, 8):
+            palette = RNG.integers(0, 256, (2**depth, 3))
+            save(f"palette{depth}{tail}", png(samples(depth, 1), depth, 3, interlaced, palette))
+        for depth in (8, 16):
+            save(f"rgb{depth}{tail}", png(samples(depth, 3), depth, 2, interlaced))
+            save(f"grey-alpha{depth}{tail}", png(samples(depth, 2), depth, 4, interlaced))
+            save(f"rgba{depth}{tail}", png(samples(depth, 4), depth, 6, interlaced))
+    palette = RNG.integers(0, 256, (16, 3))
+    save("palette-trns.png", png(samples(4, 1), 4, 3, False, palette, bytes([0, 60, 128, 255])))
+    grey = samples(8, 1)
+    save("grey-trns.png", png(grey, 8, 0, False, None, struct.pack(">H", int(grey[2, 3, 0]))))
+    colours = samples(8, 3)
+    save("rgb-trns.png", png(colours, 8, 2, False, None, struct.pack(">HHH", *map(int, colours[2, 3]))))
+    for orientation, last in [(6, False), (3, True)]:
+        exif = Image.Exif()
+        exif[0x0112] = orientation
+        save(f"exif{orientation}.png", png(samples(8, 3), 8, 2, exif=exif.tobytes()[6:], exif_last=last))
+    with open(os.path.join(out, "cases.json"), "w") as file:
+        file.write("[\n" + ",\n".join(json.dumps(c) for c in cases) + "\n]\n")
+
+
 if __name__ == "__main__":
     wanted = sys.argv[1:] or ["resize", "codec"]
     if "resize" in wanted:
+        RNG = np.random.default_rng(1)
         resize_goldens()
+    if "codec" in wanted:
+        RNG = np.random.default_rng(2)
+        codec_goldens()
