@@ -3,24 +3,29 @@ import Glibc
 
 /// Random changes that leave a galaxy's class alone, for gx-augment and for training.
 ///
-/// A SPEC is a list of `field=value`, joined by commas, each field at most once:
-///
-///     rotate=DEGREES         turn by an angle uniform in ±DEGREES (0...180)
-///     rotate=right           turn by 0, 90, 180 or 270 degrees, exactly
-///     flip=h | v | hv        mirror left-right, upside-down, or each of the two, with probability 1/2
-///     zoom=LOW:HIGH          enlarge by a factor uniform in LOW...HIGH (within 0.1...10; below 1 shrinks)
-///     shift=X | XxY          move by a part of the width and height uniform in ±X, ±Y (0...1)
-///     shear=DEGREES          slant by an angle uniform in ±DEGREES (0...60)
-///     brightness=B           multiply by a factor uniform in 1±B (0...1)
-///     contrast=C             stretch about the picture's mean by a factor uniform in 1±C (0...1)
-///     noise=SIGMA            add normal noise of standard deviation SIGMA to every value (0...1)
-///     fill=reflect | nearest | LEVEL     what lies beyond the edges (reflect if not said)
-///     crop=N | WxH           give the centre only, N pixels square or W by H
-///
-/// Levels and SIGMA are in units of full scale (255 for u8, 65535 for u16, 1 for floats). All geometry,
-/// the crop too, is one affine map with one bilinear sampling; then come contrast, brightness and noise.
-/// Whole-numbered types are rounded and clamped at the end, floats are not clamped.
+/// What a SPEC may hold is said in `grammar`. All geometry, the crop too, is one affine map with one bilinear
+/// sampling; then come contrast, brightness and noise. Whole-numbered types are rounded and clamped at the
+/// end, floats are not clamped.
 public struct Augmentation: Equatable, Sendable {
+  /// The fields of a SPEC, as `--help` shows them.
+  public static let grammar = """
+    SPEC is a list of field=value, joined by commas, each field at most once:
+
+      rotate=DEGREES      turn by an angle uniform in +-DEGREES (0...180)
+      rotate=right        turn by 0, 90, 180 or 270 degrees, exactly
+      flip=h|v|hv         mirror left-right, upside-down, or each of the two, with probability 1/2
+      zoom=LOW:HIGH       enlarge by a factor uniform in LOW...HIGH (0.1...10; below 1 shrinks)
+      shift=X or XxY      move by a part of width and height uniform in +-X, +-Y (0...1)
+      shear=DEGREES       slant by an angle uniform in +-DEGREES (0...60)
+      brightness=B        multiply by a factor uniform in 1-B...1+B (0...1)
+      contrast=C          stretch about the picture's mean by a factor uniform in 1-C...1+C (0...1)
+      noise=SIGMA         add normal noise of standard deviation SIGMA to every value (0...1)
+      fill=reflect|nearest|LEVEL    what lies beyond the edges [reflect]
+      crop=N or WxH       give the centre only, N pixels square or W by H
+
+    LEVEL and SIGMA are in units of full scale: 1 is 255 for 8 bits, 65535 for 16, and 1 for floats.
+    """
+
   public enum Rotation: Equatable, Sendable {
     /// Uniform in ± this many degrees.
     case degrees(Double)
@@ -96,11 +101,8 @@ public struct Augmentation: Equatable, Sendable {
         fill = .constant(level)
       }
     case "crop":
-      let (width, height) = pair("x") ?? (value[...], value[...])
-      guard let width = Int(width), let height = Int(height),
-        width > 0, height > 0, max(width, height) <= Resize.sizeLimit
-      else { throw fault("N or WxH in 1...\(Resize.sizeLimit)") }
-      outputCrop = (width, height)
+      guard let size = pictureSize(value) else { throw fault("N or WxH in 1...\(Resize.sizeLimit)") }
+      outputCrop = size
     default:
       throw GXError(
         "augmentation: unknown field \"\(field)\"; known are rotate, flip, zoom, shift, shear, brightness, "

@@ -20,12 +20,17 @@ public struct Normalize: Equatable, Sendable {
   /// - Throws: `GXError` naming the parameter that is out of range.
   public init(_ method: Method = .unit, dtype: DType = .f32) throws(GXError) {
     guard dtype.isFloat else { throw GXError("normalize: dtype \(dtype.name) is not f32 or f16") }
+    var method = method
     if case .standard(let mean, let std) = method {
       guard !mean.isEmpty, mean.count == std.count else {
         throw GXError("normalize: \(mean.count) means and \(std.count) standard deviations")
       }
       guard mean.allSatisfy(\.isFinite) else { throw GXError("normalize: mean is not finite") }
       guard std.allSatisfy({ $0.isFinite && $0 > 0 }) else { throw GXError("normalize: std is not positive") }
+      // One spelling for one meaning, for provenance is compared as text.
+      if mean.allSatisfy({ $0 == mean[0] }) && std.allSatisfy({ $0 == std[0] }) {
+        method = .standard(mean: [mean[0]], std: [std[0]])
+      }
     }
     self.method = method
     self.dtype = dtype

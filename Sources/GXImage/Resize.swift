@@ -88,6 +88,15 @@ public struct Resize: Equatable, Sendable {
   }
 }
 
+/// A size as people write it: `N` for a square, or `WxH`. nil where it is neither, or not in 1...`Resize.sizeLimit`.
+public func pictureSize(_ text: String) -> (width: Int, height: Int)? {
+  let parts = text.split(separator: "x", omittingEmptySubsequences: false).map { Int($0) }
+  guard (1...2).contains(parts.count), let width = parts[0], let height = parts[parts.count - 1],
+    (1...Resize.sizeLimit).contains(width), (1...Resize.sizeLimit).contains(height)
+  else { return nil }
+  return (width, height)
+}
+
 /// `picture` in the middle of a larger one.
 private func pad(_ picture: Tensor, width: Int, height: Int, fill: [Double]) throws -> Tensor {
   let size = try picture.pictureSize()

@@ -174,6 +174,22 @@ public final class ByteSource {
     return storage
   }
 
+  /// Takes all bytes up to the end.
+  /// - Throws: where there are more than `limit`.
+  public func takeAll(limit: Int) throws -> Storage {
+    var bytes: [UInt8] = []
+    while true {
+      let chunk = try peek(1 << 16)
+      if chunk.isEmpty { break }
+      guard bytes.count + chunk.count <= limit else { throw GXError("\(name): more than the limit of \(limit) bytes") }
+      bytes.append(contentsOf: chunk)
+      advance(chunk.count)
+    }
+    let storage = Storage(count: bytes.count)
+    UnsafeMutableRawBufferPointer(start: storage.base, count: storage.count).copyBytes(from: bytes)
+    return storage
+  }
+
   /// Copies up to `out.count` bytes into `out` and returns how many there were: fewer only at the end.
   public func read(into out: UnsafeMutableRawBufferPointer) throws -> Int {
     if let mapping {

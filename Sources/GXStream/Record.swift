@@ -47,6 +47,13 @@ public struct Record: Sendable {
   /// Adds a step to `ops`.
   public mutating func append(op: JSON) { meta["ops"] = .array((ops ?? []) + [op]) }
 
+  /// The pixels after a step, which `ops` then names. Floats that come without `ops` stay without: their
+  /// history is unknown, and a list that begins in its middle would hide that.
+  public mutating func step(to result: Tensor, op: JSON) {
+    if ops != nil || tensor?.dtype.isFloat != true { append(op: op) }
+    tensor = result
+  }
+
   /// Marks the record as failed: it travels on with this message and without pixels.
   public mutating func fail(_ message: String) {
     meta["error"] = .string(message)
