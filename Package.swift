@@ -28,7 +28,7 @@ let commands: [(name: String, uses: [String])] = [
 ]
 
 // Libraries whose tests read files from Tests/<library>Tests/Fixtures.
-let withFixtures: Set = ["GXStream", "GXImage", "GXMetrics", "GXNet"]
+let withFixtures: Set = ["GXStream", "GXImage", "GXMetrics", "GXNet", "GXTrain"]
 
 func dependencies(_ names: [String]) -> [Target.Dependency] { names.map { .init(stringLiteral: $0) } }
 

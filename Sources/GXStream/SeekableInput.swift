@@ -33,6 +33,14 @@ public final class SeekableInput: @unchecked Sendable {
     count = try Self.copy(from: input, name: name, to: file, folder: folder)
   }
 
+  /// A file, or whatever else has a path; `-` is stdin.
+  public static func open(_ path: String, folder: String? = nil) throws -> SeekableInput {
+    if path == "-" { return try SeekableInput(folder: folder) }
+    let descriptor = gx_open(path, O_RDONLY | O_CLOEXEC, 0)
+    guard descriptor >= 0 else { throw GXError("\(path): \(systemError())") }
+    return try SeekableInput(descriptor: descriptor, name: path, folder: folder)
+  }
+
   /// A sequential reader over the data, from its beginning.
   public func source() -> ByteSource {
     lseek(descriptor, off_t(start), SEEK_SET)

@@ -1,0 +1,197 @@
+import GXCommand
+import GXCore
+import GXImage
+import Glibc
+
+/// What one step of training or validation takes.
+public final class Batch: @unchecked Sendable {
+  /// `[size, height, width, channels]`; zeros behind the first `count` pictures.
+  public let pixels: UnsafeMutableBufferPointer<Float>
+  /// `[size, classes]`: how much of each class a picture is, 1 in sum.
+  public let targets: UnsafeMutableBufferPointer<Float>
+  /// `[size]`: how much each picture counts in the loss; 0 behind the first `count`.
+  public let weights: UnsafeMutableBufferPointer<Float>
+  /// `[count]`: the true classes.
+  public internal(set) var labels: [Int] = []
+  public var count: Int { labels.count }
+
+  init(size: Int, picture: Shape, classes: Int) {
+    pixels = .allocate(capacity: size * picture.reduce(1, *))
+    targets = .allocate(capacity: size * classes)
+    weights = .allocate(capacity: size)
+  }
+
+  deinit {
+    pixels.deallocate()
+    targets.deallocate()
+    weights.deallocate()
+  }
+}
+
+/// Turns samples into batches: reads, augments, crops, mixes, and sets the targets.
+///
+/// All randomness follows from (seed, epoch, picture), or (seed, epoch, batch) for mixup.
+public struct BatchMaker: Sendable {
+  /// Where the pictures are.
+  let dataset: Dataset
+  /// Pictures a batch.
+  let size: Int
+  /// `[height, width, channels]` of what comes out.
+  let picture: Shape
+  /// Random changes; in training only.
+  var augmentation: Augmentation?
+  /// What stands for the augmentation's crop where there is none.
+  var crop: PixelOp?
+  /// The share of a target that is spread evenly over all classes (Szegedy et al. 2016).
+  var labelSmoothing: Float = 0
+  /// The parameter of the Beta distribution that pictures are blended by (Zhang et al. 2018); 0: not blended.
+  var mixup: Double = 0
+  /// `[classes]`, or nil where all count the same.
+  var classWeights: [Float]?
+  var seed: UInt64 = 0
+
+  /// The order of `samples` in an epoch. It depends on what the pictures are, not on where they stood.
+  static func order(_ samples: [Dataset.Sample], seed: UInt64, epoch: Int) -> [Dataset.Sample] {
+    let key = mixed(seed, UInt64(epoch))
+    return samples.map { (rank: mixed(key, $0.id &+ UInt64(bitPattern: Int64($0.copy))), sample: $0) }
+      .sorted { ($0.rank, $0.sample.offset) < ($1.rank, $1.sample.offset) }
+      .map(\.sample)
+  }
+
+  /// Fills `batch` with at most `size` samples; the batch's number within the epoch names its randomness.
+  func fill(_ batch: Batch, _ samples: ArraySlice<Dataset.Sample>, epoch: Int, number: Int) throws {
+    let length = picture.reduce(1, *)
+    let classes = dataset.classes.count
+    batch.labels.removeAll(keepingCapacity: true)
+    for (place, sample) in samples.enumerated() {
+      var tensor = try dataset.pixels(of: sample)
+      if let augmentation {
+        var random = Random(
+          seed: mixed(mixed(seed, UInt64(epoch)), mixed(sample.id, UInt64(bitPattern: Int64(sample.copy)))))
+        tensor = try augmentation.apply(tensor, random: &random)
+      } else if let crop {
+        tensor = try crop.apply(tensor)
+      }
+      tensor.copyFloats(to: UnsafeMutableBufferPointer(rebasing: batch.pixels[place * length..<(place + 1) * length]))
+      let label = Int(sample.label)
+      batch.labels.append(label)
+      batch.weights[place] = classWeights?[label] ?? 1
+      for k in 0..<classes {
+        batch.targets[place * classes + k] = labelSmoothing / Float(classes) + (k == label ? 1 - labelSmoothing : 0)
+      }
+    }
+    for place in batch.count..<size {
+      batch.weights[place] = 0
+      for k in 0..<classes { batch.targets[place * classes + k] = 0 }
+    }
+    batch.pixels[(batch.count * length)...].update(repeating: 0)
+    if mixup > 0 {
+      var random = Random(seed: seed, epoch: epoch, id: "mixup", copy: number)
+      blend(batch, Float(random.beta(mixup)), length, classes)
+    }
+  }
+
+  /// Blends each picture with its opposite in the batch, which is in random order already.
+  private func blend(_ batch: Batch, _ share: Float, _ length: Int, _ classes: Int) {
+    let pixels = batch.pixels.baseAddress!
+    for i in 0..<batch.count / 2 {
+      let j = batch.count - 1 - i
+      mix(pixels + i * length, pixels + j * length, length, share)
+      let targets = batch.targets.baseAddress!
+      mix(targets + i * classes, targets + j * classes, classes, share)
+      mix(batch.weights.baseAddress! + i, batch.weights.baseAddress! + j, 1, share)
+    }
+  }
+
+  private func mix(_ a: UnsafeMutablePointer<Float>, _ b: UnsafeMutablePointer<Float>, _ n: Int, _ share: Float) {
+    for k in 0..<n {
+      let (x, y) = (a[k], b[k])
+      a[k] = y + share * (x - y)
+      b[k] = x + share * (y - x)
+    }
+  }
+}
+
+extension Random {
+  /// Beta distributed with both parameters `alpha`: of two gamma variates, one's part of the sum.
+  mutating func beta(_ alpha: Double) -> Double {
+    let (x, y) = (gamma(alpha), gamma(alpha))
+    return x + y > 0 ? x / (x + y) : 1
+  }
+
+  /// Gamma distributed with scale 1 (Marsaglia & Tsang 2000).
+  private mutating func gamma(_ shape: Double) -> Double {
+    if shape < 1 { return gamma(shape + 1) * pow(1 - uniform(), 1 / shape) }
+    let d = shape - 1 / 3.0
+    let c = 1 / (9 * d).squareRoot()
+    while true {
+      let x = normal()
+      let v = (1 + c * x) * (1 + c * x) * (1 + c * x)
+      if v > 0, log(1 - uniform()) < x * x / 2 + d - d * v + d * log(v) { return d * v }
+    }
+  }
+}
+
+/// Makes batches on a thread of its own, one ahead of who takes them.
+final class Prefetcher: @unchecked Sendable {
+  private let monitor = Monitor()
+  private let batches: [Batch]
+  private var made = 0
+  private var taken = 0
+  private var released = 0
+  private var stopped = false
+  private var end: Result<Void, Error>?
+
+  /// Calls `fill` for each of `numbers` in turn. The two batches can be used again when `stop` was called.
+  init(_ batches: (Batch, Batch), _ numbers: Range<Int>, fill: @escaping @Sendable (Int, Batch) throws -> Void) {
+    self.batches = [batches.0, batches.1]
+    detachThread { [self] in
+      let result = Result { try make(numbers, fill) }
+      monitor.locked {
+        end = result
+        monitor.signalAll()
+      }
+    }
+  }
+
+  private func make(_ numbers: Range<Int>, _ fill: (Int, Batch) throws -> Void) throws {
+    for number in numbers {
+      let stop = monitor.locked {
+        while made - released == 2 && !stopped { monitor.wait() }
+        return stopped
+      }
+      if stop { return }
+      try fill(number, batches[made % 2])
+      monitor.locked {
+        made += 1
+        monitor.signalAll()
+      }
+    }
+  }
+
+  /// The next batch, which is the caller's until the next call; nil when all were taken.
+  func next() throws -> Batch? {
+    try monitor.locked {
+      released = taken
+      monitor.signalAll()
+      while made == taken {
+        if let end {
+          try end.get()
+          return nil
+        }
+        monitor.wait()
+      }
+      taken += 1
+      return batches[(taken - 1) % 2]
+    }
+  }
+
+  /// Ends the thread, and waits for it.
+  func stop() {
+    monitor.locked {
+      stopped = true
+      monitor.signalAll()
+      while end == nil { monitor.wait() }
+    }
+  }
+}

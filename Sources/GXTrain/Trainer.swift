@@ -1,0 +1,296 @@
+import GXCommand
+import GXCore
+import GXImage
+import GXMetrics
+import GXNet
+import Glibc
+
+/// Trains a network, validates it after each epoch, and remembers the best weights.
+///
+/// The result follows from the graph, the pictures (in whatever order they came), the plan and the
+/// seed: a run that was interrupted and resumed gives the same weights as one that was not.
+public final class Trainer {
+  public let graph: Graph
+  public let plan: TrainingPlan
+  public let training: Dataset
+  public let validation: Dataset
+  /// What the run was started with, as it is written to model and checkpoint.
+  public let settings: JSONObject
+
+  /// Epochs that are done, and steps of the one in work.
+  public internal(set) var epoch = 0
+  var step = 0
+  var tally = EpochTally()
+  /// The weights to keep, and how they scored.
+  public internal(set) var best: Best?
+  var plateau: Plateau
+
+  /// The best epoch so far.
+  public struct Best {
+    /// From 1.
+    public var epoch: Int
+    public var scores: ValidationScores
+    public var weights: [(name: String, tensor: Tensor)]
+  }
+
+  let network: Network
+  private let judge: Network
+  let optimizer: Optimizer
+  let average: WeightAverage?
+  private let maker: BatchMaker
+  private let judgeMaker: BatchMaker
+  private let batches: (Batch, Batch)
+  /// The loss's derivative by the logits, `[batch, classes]`.
+  private let errors: UnsafeMutableBufferPointer<Float>
+
+  /// Steps an epoch. What is left of the pictures is less than a batch, and sits out this epoch.
+  private let stepsPerEpoch: Int
+
+  /// - Parameters:
+  ///   - validation: Where the `val` pictures are; `training` itself as a rule.
+  ///   - architecture: The graph's name, for the record.
+  ///   - threads: For oneDNN; nil is all cores.
+  /// - Throws: where there is nothing to train or validate on, or a class is without train pictures.
+  public init(
+    graph: Graph, architecture: String, training: Dataset, validation: Dataset, plan: TrainingPlan, threads: Int?
+  ) throws {
+    let classes = training.classes
+    guard classes.count >= 2 else {
+      throw GXError("the records have \(classes.count) labels (\(classes.joined())): there must be two or more")
+    }
+    var counts = [Int](repeating: 0, count: classes.count)
+    for sample in training.train { counts[Int(sample.label)] += 1 }
+    if let empty = counts.firstIndex(of: 0) { throw GXError("no train record has the label '\(classes[empty])'") }
+    guard !validation.val.isEmpty else { throw GXError("there are no records to validate on") }
+
+    self.graph = graph
+    self.training = training
+    self.validation = validation
+    var plan = plan
+    plan.batch = min(plan.batch, training.train.count)
+    self.plan = plan
+    var settings: JSONObject = ["arch": .string(architecture)]
+    settings.merge(plan.json)
+    self.settings = settings
+    plateau = plan.plateau
+    stepsPerEpoch = training.train.count / plan.batch
+
+    let crop = try plan.augmentation?.centreCrop
+    maker = BatchMaker(
+      dataset: training, size: plan.batch, picture: graph.input, augmentation: plan.augmentation, crop: crop,
+      labelSmoothing: Float(plan.labelSmoothing), mixup: plan.mixup,
+      classWeights: try plan.classWeights.values(classes: classes, samples: training.train), seed: plan.seed)
+    judgeMaker = BatchMaker(dataset: validation, size: plan.batch, picture: graph.input, crop: crop)
+    batches = (
+      Batch(size: plan.batch, picture: graph.input, classes: classes.count),
+      Batch(size: plan.batch, picture: graph.input, classes: classes.count)
+    )
+    errors = .allocate(capacity: plan.batch * classes.count)
+
+    let network = try Network(graph: graph, batch: plan.batch, training: true, threads: threads)
+    judge = try Network(graph: graph, batch: plan.batch, training: false, threads: threads)
+    var random = Random(seed: plan.seed, id: "weights")
+    try network.initialize(random: &random)
+    self.network = network
+    optimizer = Optimizer(
+      plan.rule, weightDecay: plan.weightDecay, clip: plan.clip, parameters: network.parameters)
+    average = plan.average.map { WeightAverage(decay: $0, of: network.parameters + network.state) }
+  }
+
+  deinit { errors.deallocate() }
+
+  /// A fingerprint of all train and val records, as 16 hex digits.
+  public var dataDigest: String {
+    let digest = String(
+      training === validation ? training.digest : mixed(training.digest, validation.digest), radix: 16)
+    return String(repeating: "0", count: 16 - digest.count) + digest
+  }
+
+  /// Trains on, from where it stands, until the last epoch, early stopping, or `shouldStop`.
+  ///
+  /// - Parameters:
+  ///   - shouldStop: Asked after every step; where it says yes, `run` returns with all as it is.
+  ///   - afterStep: Told after every step.
+  ///   - afterEpoch: Told after every epoch: its row of the log.
+  /// - Returns: Whether training came to its end.
+  /// - Throws: `GXError` where the loss is not finite any more.
+  public func run(
+    shouldStop: () -> Bool, afterStep: () throws -> Void, afterEpoch: (JSONObject) throws -> Void
+  ) throws -> Bool {
+    while !isFinished {
+      guard try trainEpoch(shouldStop, afterStep) else { return false }
+      let trained = now()
+      let scores = try validate()
+      epoch += 1
+      step = 0
+      let improved = plan.criterion.isBetter(
+        plan.criterion.value(scores), than: best.map { plan.criterion.value($0.scores) })
+      if improved { best = Best(epoch: epoch, scores: scores, weights: try currentWeights()) }
+      let row = tally.row(
+        epoch: epoch, learningRate: rate(step: epoch * stepsPerEpoch - 1), scores, improved: improved,
+        validationSeconds: now() - trained)
+      if plan.schedule == .plateau { plateau.update(improved: improved) }
+      tally = EpochTally()
+      try afterEpoch(row)
+    }
+    return true
+  }
+
+  /// The model as it would be written now: the best weights, or the current ones where no epoch is done yet.
+  public func model() throws -> Model {
+    var record: JSONObject = [
+      "arguments": .object(settings), "data": .string(dataDigest), "train_records": .int(training.train.count),
+      "val_records": .int(validation.val.count), "epochs": .int(epoch), "finished": .bool(isFinished),
+    ]
+    if let best {
+      record["best_epoch"] = .int(best.epoch)
+      record["val_loss"] = .double(best.scores.loss)
+      record["val_accuracy"] = .double(best.scores.accuracy)
+      record["val_macro_f1"] = .double(best.scores.macroF1)
+    }
+    let ops = (training.ops ?? [Provenance.foreign]) + [try plan.augmentation?.centreCrop?.json].compactMap { $0 }
+    return Model(
+      graph: graph, classes: training.classes, input: graph.input, ops: ops, training: record,
+      weights: try best?.weights ?? currentWeights())
+  }
+
+  /// Whether the last epoch is done, or too many were without a better one.
+  public var isFinished: Bool {
+    if epoch >= plan.epochs { return true }
+    guard let patience = plan.patience, let best else { return false }
+    return epoch - best.epoch >= patience
+  }
+}
+
+// MARK: One epoch
+
+extension Trainer {
+  /// The steps that are left of the epoch; false if it was told to stop.
+  private func trainEpoch(_ shouldStop: () -> Bool, _ afterStep: () throws -> Void) throws -> Bool {
+    let order = BatchMaker.order(training.train, seed: plan.seed, epoch: epoch)
+    let (maker, epoch, size) = (maker, epoch, plan.batch)
+    let prefetcher = Prefetcher(batches, step..<stepsPerEpoch) { number, batch in
+      try maker.fill(batch, order[number * size..<(number + 1) * size], epoch: epoch, number: number)
+    }
+    defer { prefetcher.stop() }
+    var before = now()
+    while let batch = try prefetcher.next() {
+      let done = epoch * stepsPerEpoch + step
+      _ = network.input.update(fromContentsOf: batch.pixels)
+      let logits = try network.forward(seed: mixed(plan.seed, UInt64(done)))
+      let loss = loss(logits, batch)
+      guard loss.isFinite else {
+        throw GXError("epoch \(epoch + 1): the loss is not finite any more; a lower learning rate may help")
+      }
+      try network.backward(UnsafeBufferPointer(errors))
+      optimizer.step(learningRate: rate(step: done))
+      average?.update(step: done + 1)
+      step += 1
+      let after = now()
+      tally.add(
+        loss: loss, weight: batch.weights.reduce(0) { $0 + Double($1) }, right: countRight(logits, batch.labels),
+        of: batch.count, seconds: after - before)
+      before = after
+      try afterStep()
+      if shouldStop() { return false }
+    }
+    return true
+  }
+
+  /// The learning rate of step `step`, counted from the beginning of the run.
+  private func rate(step: Int) -> Double {
+    plan.learningRate * plateau.scale
+      * plan.schedule.factor(
+        step: step, of: plan.epochs * stepsPerEpoch, stepsPerEpoch: stepsPerEpoch,
+        warmup: Int((plan.warmup * Double(stepsPerEpoch)).rounded()))
+  }
+
+  /// The batch's mean loss; sets `errors`.
+  private func loss(_ logits: UnsafeBufferPointer<Float>, _ batch: Batch) -> Double {
+    Loss.crossEntropy(
+      logits, targets: UnsafeBufferPointer(batch.targets), weights: UnsafeBufferPointer(batch.weights),
+      classes: graph.output[0], gradient: errors)
+  }
+
+  /// How many logits are largest at the label.
+  private func countRight(_ logits: UnsafeBufferPointer<Float>, _ labels: [Int]) -> Int {
+    let classes = graph.output[0]
+    return labels.indices.count { labels[$0] == largest(logits, $0 * classes, classes) }
+  }
+
+  /// The weights that are validated and kept: the average if there is one, else those of the last step.
+  private func currentWeights() throws -> [(name: String, tensor: Tensor)] {
+    guard let average else { return try network.weights() }
+    return try average.weights
+  }
+
+  private func validate() throws -> ValidationScores {
+    try judge.load(Dictionary(uniqueKeysWithValues: currentWeights()))
+    let (judgeMaker, val, size) = (judgeMaker, validation.val, plan.batch)
+    let classes = graph.output[0]
+    let prefetcher = Prefetcher(batches, 0..<(val.count + size - 1) / size) { number, batch in
+      try judgeMaker.fill(batch, val[number * size..<min(val.count, (number + 1) * size)], epoch: 0, number: number)
+    }
+    defer { prefetcher.stop() }
+    var confusion = ConfusionMatrix(classes: classes)
+    var total = 0.0
+    while let batch = try prefetcher.next() {
+      _ = judge.input.update(fromContentsOf: batch.pixels)
+      let logits = try judge.forward(seed: 0)
+      total += loss(logits, batch) * Double(batch.count)
+      for (i, label) in batch.labels.enumerated() {
+        confusion.add(truth: label, predicted: largest(logits, i * classes, classes))
+      }
+    }
+    guard total.isFinite else { throw GXError("epoch \(epoch + 1): the validation loss is not finite") }
+    return ValidationScores(
+      loss: total / Double(val.count), accuracy: confusion.accuracy, macroF1: confusion.macroF1)
+  }
+}
+
+/// The place of the largest of `count` values from `start`, relative to it; the first of equals.
+func largest(_ values: UnsafeBufferPointer<Float>, _ start: Int, _ count: Int) -> Int {
+  var best = 0
+  for k in 1..<count where values[start + k] > values[start + best] { best = k }
+  return best
+}
+
+/// Sums over an epoch's steps.
+struct EpochTally: Equatable {
+  /// Losses times weights, and the weights.
+  var loss = 0.0
+  var weight = 0.0
+  var right = 0
+  var count = 0
+  var seconds = 0.0
+
+  mutating func add(loss: Double, weight: Double, right: Int, of count: Int, seconds: Double) {
+    self.loss += loss * weight
+    self.weight += weight
+    self.right += right
+    self.count += count
+    self.seconds += seconds
+  }
+
+  /// The epoch's line in the log. `seconds` are the whole epoch's, `images_per_s` are of training alone.
+  func row(
+    epoch: Int, learningRate: Double, _ val: ValidationScores, improved: Bool, validationSeconds: Double
+  ) -> JSONObject {
+    [
+      "epoch": .int(epoch), "lr": .float(Float(learningRate)),
+      "train_loss": .float(Float(loss / weight)),
+      "train_accuracy": .float(Float(right) / Float(count)),
+      "val_loss": .float(Float(val.loss)), "val_accuracy": .float(Float(val.accuracy)),
+      "val_macro_f1": .float(Float(val.macroF1)), "best": .bool(improved),
+      "seconds": .double((1000 * (seconds + validationSeconds)).rounded() / 1000),
+      "images_per_s": .double((10 * Double(count) / seconds).rounded() / 10),
+    ]
+  }
+}
+
+extension Augmentation {
+  /// What stands for the random crop where nothing is random; nil if there is none.
+  public var centreCrop: PixelOp? {
+    get throws { try outputCrop.map { .crop(try Crop(width: $0.width, height: $0.height)) } }
+  }
+}

@@ -1,0 +1,157 @@
+import GXCore
+import GXImage
+import GXNet
+
+/// Everything that decides what a training run does, apart from the graph and the data.
+public struct TrainingPlan: Sendable {
+  public var epochs: Int
+  /// Pictures a step.
+  public var batch: Int
+  public var seed: UInt64 = 0
+  public var rule: UpdateRule
+  /// The schedule's peak.
+  public var learningRate: Double
+  public var schedule: Schedule
+  /// Epochs in which the rate rises from 0, before the schedule begins.
+  public var warmup = 0.0
+  public var weightDecay = 0.0
+  /// The largest norm of the gradients; nil: no limit.
+  public var clip: Double?
+  /// The decay of the average that is validated and kept instead of the weights themselves; nil: none.
+  public var average: Double?
+  public var labelSmoothing = 0.0
+  public var mixup = 0.0
+  public var classWeights = ClassWeights.none
+  public var augmentation: Augmentation?
+  /// What the best epoch is best in.
+  public var criterion = Criterion.valLoss
+  /// Ends the run after as many epochs without a better one; nil: never.
+  public var patience: Int?
+  /// For `Schedule.plateau`.
+  public var plateau = Plateau()
+
+  /// What an architecture is trained with where the user says nothing else.
+  public init(for architecture: Architecture) {
+    switch architecture {
+    case .seed:  // as the original project did
+      (epochs, batch) = (50, 32)
+      (rule, learningRate, schedule, patience) = (UpdateRule(named: "adam")!, 1e-3, .plateau, 7)
+    case .gxnet:
+      (epochs, batch) = (40, 32)
+      (rule, learningRate, schedule) = (UpdateRule(named: "adamw")!, 3e-3, Schedule(named: "one-cycle", epochs: 40)!)
+      weightDecay = 0.05
+      criterion = .valMacroF1
+    }
+    // A galaxy has no up or down, and its class does not hang on its size.
+    augmentation = try! Augmentation(spec: "rotate=180,flip=hv,zoom=0.9:1.1")
+  }
+
+  /// Every setting, by the name of gx-train's option.
+  public var json: JSONObject {
+    var fields: JSONObject = [
+      "epochs": .int(epochs), "batch": .int(batch), "seed": .number(String(seed)), "lr": .double(learningRate),
+      "optimizer": .string(rule.name),
+    ]
+    if case .sgd(let momentum, let nesterov) = rule {
+      fields["momentum"] = .double(momentum)
+      fields["nesterov"] = .bool(nesterov)
+    }
+    fields["schedule"] = .string(schedule.name)
+    fields["warmup"] = .double(warmup)
+    fields["weight-decay"] = .double(weightDecay)
+    fields["clip"] = clip.map(JSON.double) ?? .null
+    fields["ema"] = average.map(JSON.double) ?? .null
+    fields["label-smoothing"] = .double(labelSmoothing)
+    fields["mixup"] = .double(mixup)
+    fields["class-weights"] = .string(classWeights.text)
+    fields["augment"] = augmentation?.json ?? .null
+    fields["best"] = .string(criterion.rawValue)
+    fields["patience"] = patience.map(JSON.int) ?? .null
+    return fields
+  }
+}
+
+/// What tells the best epoch.
+public enum Criterion: String, CaseIterable, Sendable {
+  case valLoss = "val_loss"
+  case valAccuracy = "val_accuracy"
+  case valMacroF1 = "val_macro_f1"
+
+  func value(_ scores: ValidationScores) -> Double {
+    switch self {
+    case .valLoss: scores.loss
+    case .valAccuracy: scores.accuracy
+    case .valMacroF1: scores.macroF1
+    }
+  }
+
+  func isBetter(_ value: Double, than best: Double?) -> Bool {
+    guard let best else { return true }
+    return self == .valLoss ? value < best : value > best
+  }
+}
+
+/// How much the pictures of each class count in the loss.
+public enum ClassWeights: Equatable, Sendable {
+  case none
+  /// The same for each class in sum: count of all / (classes * count of the class), as scikit-learn's.
+  case balanced
+  /// 1 for those not named.
+  case given([String: Float])
+
+  /// `none`, `balanced`, or `A=1,B=2`.
+  public init(_ text: String) throws(GXError) {
+    switch text {
+    case "none": self = .none
+    case "balanced": self = .balanced
+    default:
+      var weights: [String: Float] = [:]
+      for part in text.split(separator: ",", omittingEmptySubsequences: false) {
+        guard let equals = part.lastIndex(of: "="), let weight = Float(part[part.index(after: equals)...]),
+          weight.isFinite, weight >= 0
+        else { throw GXError("class weight '\(part)' is no CLASS=WEIGHT") }
+        let name = String(part[..<equals])
+        guard weights.updateValue(weight, forKey: name) == nil else { throw GXError("class '\(name)' is there twice") }
+      }
+      self = .given(weights)
+    }
+  }
+
+  var text: String {
+    switch self {
+    case .none: "none"
+    case .balanced: "balanced"
+    case .given(let weights): weights.sorted { $0.key < $1.key }.map { "\($0.key)=\($0.value)" }.joined(separator: ",")
+    }
+  }
+
+  /// `[classes]`, or nil where all count the same.
+  /// - Throws: where a named class is not in the data.
+  func values(classes: [String], samples: [Dataset.Sample]) throws(GXError) -> [Float]? {
+    switch self {
+    case .none: return nil
+    case .balanced:
+      var counts = [Int](repeating: 0, count: classes.count)
+      for sample in samples { counts[Int(sample.label)] += 1 }
+      return counts.map { Float(samples.count) / Float(classes.count * max($0, 1)) }
+    case .given(let weights):
+      if let stranger = weights.keys.sorted().first(where: { !classes.contains($0) }) {
+        throw GXError("class '\(stranger)' has a weight, but is not in the data (\(classes.joined(separator: ", ")))")
+      }
+      return classes.map { weights[$0] ?? 1 }
+    }
+  }
+}
+
+/// How well the validation pictures are told.
+public struct ValidationScores: Equatable, Sendable, CustomStringConvertible {
+  /// Mean cross-entropy in nats, against the true labels alone.
+  public let loss: Double
+  public let accuracy: Double
+  public let macroF1: Double
+
+  public var description: String {
+    func rounded(_ value: Double) -> String { "\((value * 1000).rounded() / 1000)" }
+    return "val_loss \(rounded(loss)), val_accuracy \(rounded(accuracy)), val_macro_f1 \(rounded(macroF1))"
+  }
+}

@@ -1,0 +1,173 @@
+import GXCore
+import GXStream
+import Glibc
+import Testing
+
+@testable import GXTrain
+
+@Suite struct DatasetTests {
+  let scratch = Scratch()
+
+  func refusal(_ records: [Record]) -> String { message { _ = try dataset(records, in: scratch) } }
+
+  @Test func indexesTrainAndValAndLeavesTest() throws {
+    let pixels = try Tensor([2, 2, 1], [3, 1, 4, 1])
+    var failed = try record("bad")
+    failed.fail("broken")
+    let data = try dataset(
+      [
+        record("1", label: "spiral"), record("2", label: "elliptical", split: "val", tensor: pixels),
+        record("3", label: "never seen", split: "test"), failed, record("4", label: "Zebra"),
+      ], in: scratch)
+    #expect(data.classes == ["Zebra", "elliptical", "spiral"], "bytewise order")
+    #expect(data.shape == [2, 2, 1] && data.dtype == .f32 && data.ops == [])
+    #expect(data.train.count == 2 && data.val.count == 1)
+    #expect(data.testCount == 1 && data.failedCount == 1)
+    #expect(data.val[0].label == 1)
+    #expect(try data.pixels(of: data.val[0]) == pixels)
+  }
+
+  @Test func aPipeIsSpooled() throws {
+    let records = try [record("1"), record("2", label: "b", split: "val")]
+    let file = try dataset(records, in: scratch)
+    var ends: [Int32] = [0, 0]
+    #expect(pipe(&ends) == 0)
+    let sink = ByteSink(descriptor: ends[1], name: "pipe")
+    let writer = RecordWriter(sink)
+    for record in records { try writer.write(record) }
+    try writer.finish()
+    try sink.flush()
+    close(ends[1])
+    let piped = try Dataset(SeekableInput(descriptor: ends[0], name: "pipe", folder: scratch.url.path))
+    #expect(piped.digest == file.digest)
+    #expect(try piped.pixels(of: piped.train[0]) == file.pixels(of: file.train[0]))
+  }
+
+  @Test func theOrderOfTheStreamCountsForNothing() throws {
+    let records = try (0..<20).map { try record("g\($0)", label: $0 % 2 == 0 ? "a" : "b", split: nil) }
+    let one = try dataset(records, in: scratch)
+    let other = try dataset(records.reversed(), in: scratch)
+    #expect(one.digest == other.digest)
+    #expect(one.train.map(\.id) == other.train.map(\.id))
+    let order = { (data: Dataset, epoch: Int) in
+      BatchMaker.order(data.train, seed: 3, epoch: epoch).map(\.id)
+    }
+    #expect(order(one, 0) == order(other, 0))
+    #expect(order(one, 0) != order(one, 1))
+    #expect(Set(order(one, 0)) == Set(order(one, 1)))
+  }
+
+  @Test func theDigestSeesEveryChange() throws {
+    let plain = try dataset([record("1"), record("2")], in: scratch).digest
+    let changed = try [
+      [record("1"), record("3")], [record("1"), record("2", label: "b")], [record("1"), record("2", split: "val")],
+      [record("1"), record("2", tensor: Tensor([2, 2, 1], [0, 0.25, 0.5, 0]))], [record("1")],
+    ].map { try dataset($0, in: scratch).digest }
+    #expect(Set(changed + [plain]).count == 6)
+  }
+
+  @Test func refusesAGalaxyInTwoSplits() throws {
+    for split in ["val", "test"] {
+      var copy = try record("M31", split: split)
+      copy.key = Key.copy(copy.key, 1)
+      copy.meta["copy"] = 1
+      let said = try refusal([record("M31"), record("M33"), copy])
+      #expect(said.contains("record 'M31'") && said.contains("two splits, train and \(split)"), "\(said)")
+    }
+  }
+
+  @Test func refusesWhatCannotBeTrainedOn() throws {
+    let bytes = try Tensor(.u8, [2, 2, 1]) { $0.copyBytes(from: [1, 2, 3, 4]) }
+    #expect(
+      try refusal([record("1", tensor: bytes)]).contains("record '1': pixels are u8, not floats: put gx-normalize"))
+    let larger = try Tensor([2, 3, 1], [0, 0, 0, 0, 0, 0])
+    #expect(try refusal([record("1"), record("2", tensor: larger)]).contains("record '2': is f32 of shape [2, 3, 1]"))
+    let half = try Tensor([2, 2, 1], [0, 0, 0, 0]).converted(to: .f16)
+    #expect(try refusal([record("1"), record("2", tensor: half)]).contains("record '2': is f16"))
+    let flat = try Tensor([4], [0, 0, 0, 0])
+    #expect(try refusal([record("1", tensor: flat)]).contains("no [height, width, channels]"))
+    #expect(try refusal([record("1"), record("2", ops: [["op": "crop"]])]).contains("record '2': was prepared by"))
+    #expect(try refusal([record("1"), record("2", ops: nil)]).contains("steps it does not tell"))
+    #expect(try refusal([record("1"), record("2", label: nil)]).contains("record '2': has no label"))
+    #expect(try refusal([record("1", split: "dev")]).contains("split 'dev'"))
+    #expect(try refusal([record("1"), record("2", split: nil)]).contains("record '2': has no split, unlike"))
+    var empty = try record("2")
+    empty.tensor = nil
+    #expect(try refusal([record("1"), empty]).contains("record '2': has no pixels"))
+    for value in [Float.nan, .infinity] {
+      let broken = try Tensor([2, 2, 1], [0, value, 0, 0])
+      #expect(try refusal([record("1", tensor: broken)]).contains("not finite"))
+      #expect(try refusal([record("1", tensor: broken.converted(to: .f16))]).contains("not finite"))
+    }
+  }
+
+  @Test func randomStepsMayDiffer() throws {
+    let step: JSON = ["op": "normalize"]
+    let augment: JSON = ["op": "augment", "random": true]
+    let data = try dataset([record("1", ops: [step]), record("2", ops: [augment, step])], in: scratch)
+    #expect(data.ops == [step] && data.train.count == 2)
+  }
+
+  @Test func aTruncatedStreamIsRefused() throws {
+    let path = scratch.path("whole.tar")
+    let file = try AtomicFile(path: path)
+    let sink = ByteSink(descriptor: file.descriptor, name: path)
+    let writer = RecordWriter(sink)
+    try writer.write(record("1"))
+    try sink.flush()  // and no end
+    try file.commit()
+    #expect(message { _ = try Dataset(SeekableInput(descriptor: open(path, O_RDONLY), name: "s")) } != "")
+  }
+
+  @Test func holdsOutTheSameShareOfEveryClassAndCopiesTogether() throws {
+    var records: [Record] = []
+    for i in 0..<100 {
+      for copy in 0..<2 {
+        var one = try record("g\(i)", label: i < 80 ? "a" : "b", split: nil)
+        if copy > 0 {
+          one.key = Key.copy(one.key, copy)
+          one.meta["copy"] = .int(copy)
+        }
+        records.append(one)
+      }
+    }
+    let data = try dataset(records, in: scratch)
+    #expect(data.train.count == 200 && data.val.isEmpty)
+    data.holdOut(0.15, seed: 1)
+    #expect(data.val.count { $0.label == 0 } == 24 && data.val.count { $0.label == 1 } == 6)
+    #expect(Set(data.train.map(\.id)).isDisjoint(with: data.val.map(\.id)))
+    let again = try dataset(records.reversed(), in: scratch)
+    again.holdOut(0.15, seed: 1)
+    #expect(again.val.map(\.id) == data.val.map(\.id))
+    let other = try dataset(records, in: scratch)
+    other.holdOut(0.15, seed: 2)
+    #expect(other.val.map(\.id) != data.val.map(\.id))
+  }
+
+  @Test func validationDataMustFit() throws {
+    let training = try dataset([record("1"), record("2", label: "b")], in: scratch)
+    let fits = try dataset(
+      [record("3", label: "b", split: "val"), record("1"), record("4", split: "test")], in: scratch,
+      validating: training)
+    #expect(fits.val.count == 1 && fits.val[0].label == 1 && fits.classes == ["a", "b"])
+    let unsplit = try dataset([record("3", split: nil)], in: scratch, validating: training)
+    #expect(unsplit.val.count == 1)
+    let refusal = { (records: [Record]) in
+      message { _ = try dataset(records, in: scratch, validating: training) }
+    }
+    #expect(try refusal([record("1", split: "val")]).contains("record '1': the galaxy is among those to train on"))
+    #expect(try refusal([record("3", label: "c", split: "val")]).contains("label 'c' is not among"))
+    #expect(try refusal([record("3", split: "val", ops: [["op": "crop"]])]).contains("was prepared by"))
+  }
+
+  /// Vectors from the reference implementation (xxhsum -H64).
+  @Test func theHashIsXXH64() {
+    func hash(_ text: String, _ seed: UInt64 = 0) -> UInt64 {
+      Array(text.utf8).withUnsafeBytes { xxh64($0, seed: seed) }
+    }
+    #expect(hash("") == 0xef46_db37_51d8_e999)
+    #expect(hash("a") == 0xd24e_c4f1_a98c_6e5b)
+    #expect(hash("abc") == 0x44bc_2cf5_ad77_0999)
+    #expect(hash("Nobody inspects the spammish repetition") == 0xfbce_a83c_8a37_8bf1)
+  }
+}
