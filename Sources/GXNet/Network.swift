@@ -41,6 +41,9 @@ public final class Network {
     state = compiled.state
   }
 
+  /// How many threads all networks use from now on that the calling thread builds or runs.
+  public static func setThreads(_ count: Int) { Engine.setThreads(count) }
+
   /// Bytes for activations and their gradients, without weights.
   public var activationBytes: Int { compiled.program.arenaBytes }
 
