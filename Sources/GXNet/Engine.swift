@@ -31,11 +31,22 @@ struct Engine {
 
   static func cpu() throws(GXError) -> Engine { try made.get() }
 
+  // libgomp is loaded by libdnnl and not by us, so its functions are looked up by name.
+  private typealias SetThreads = @convention(c) (CInt) -> Void
+  private typealias GetThreads = @convention(c) () -> CInt
+  private static let set = dlsym(nil, "omp_set_num_threads").map { unsafeBitCast($0, to: SetThreads.self) }
+  private static let get = dlsym(nil, "omp_get_max_threads").map { unsafeBitCast($0, to: GetThreads.self) }
+
   /// How many threads the primitives that the calling thread makes and runs from now on use.
-  static func setThreads(_ count: Int) {
-    // Looked up by name, because libgomp is loaded by libdnnl and not by us.
-    guard let symbol = dlsym(nil, "omp_set_num_threads") else { return }
-    unsafeBitCast(symbol, to: (@convention(c) (CInt) -> Void).self)(CInt(count))
+  static func setThreads(_ count: Int) { set?(CInt(count)) }
+
+  /// Runs `body` on the calling thread alone: for work so small that waking another costs more, and
+  /// waiting for it much more where the machine is busy.
+  static func alone<R>(_ body: () throws -> R) rethrows -> R {
+    let threads = get?() ?? 1
+    set?(1)
+    defer { set?(threads) }
+    return try body()
   }
 }
 

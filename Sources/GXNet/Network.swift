@@ -29,7 +29,8 @@ public final class Network {
   ///   - batch: samples in each run. A caller with fewer fills up with anything.
   ///   - training: with a backward pass; batch statistics, dropout.
   ///   - threads: for this and all later work of the calling thread; nil leaves it to OpenMP (all cores,
-  ///     or `OMP_NUM_THREADS`).
+  ///     or `OMP_NUM_THREADS`). The threads meet after every layer, so on a busy machine, and for single
+  ///     pictures, several networks of one thread each get more done than one network of several.
   /// - Throws: if the graph is not complete, or memory or a limit is exceeded.
   public init(graph: Graph, batch: Int, training: Bool, threads: Int? = nil) throws {
     if let threads { Engine.setThreads(max(threads, 1)) }

@@ -13,19 +13,22 @@ struct NativeArray {
 
   /// `native` gets the plain `values`; its padding is set to zero.
   func write(_ values: UnsafeMutablePointer<Float>, to native: UnsafeMutablePointer<Float>) throws {
-    try Primitive.reorder(from: plain, to: buffer.layout)
-      .call([
-        (Argument.source, UnsafeMutableRawPointer(values)), (Argument.destination, UnsafeMutableRawPointer(native)),
-      ])
-      .run()
+    try copy(plain, values, buffer.layout, native)
   }
 
   func read(_ native: UnsafeMutablePointer<Float>, to values: UnsafeMutablePointer<Float>) throws {
-    try Primitive.reorder(from: buffer.layout, to: plain)
-      .call([
-        (Argument.source, UnsafeMutableRawPointer(native)), (Argument.destination, UnsafeMutableRawPointer(values)),
-      ])
-      .run()
+    try copy(buffer.layout, native, plain, values)
+  }
+
+  private func copy(
+    _ from: Layout, _ source: UnsafeMutablePointer<Float>, _ to: Layout, _ destination: UnsafeMutablePointer<Float>
+  ) throws {
+    if from == to { return destination.update(from: source, count: from.byteCount / MemoryLayout<Float>.stride) }
+    try Engine.alone {
+      try Primitive.reorder(from: from, to: to)
+        .call([(Argument.source, .init(source)), (Argument.destination, .init(destination))])
+        .run()
+    }
   }
 
   func set(_ values: inout [Float]) throws {
