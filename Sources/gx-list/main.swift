@@ -1,1 +1,186 @@
-print("not written yet")
+// gx-list: files and folders to a manifest.
+//
+// stdin: nothing. stdout: NDJSON, a row a picture: id, path, label, split, and the label file's other columns. What
+// is wrong with one picture or one row of the label file is a row with "error", and named on stderr.
+
+import GXCommand
+import GXCore
+import GXStream
+
+let command = Command(
+  "gx-list", "list pictures with their labels and splits",
+  synopsis: "[FILE|FOLDER]... > MANIFEST",
+  about: """
+    Lists the pictures (jpg, jpeg, png) in FOLDERs and below, in bytewise order, without hidden ones. The id is the
+    path below the FOLDER without its extension; with several operands, the whole path.
+
+    --labels names a CSV whose rows name pictures by path (from the CSV's folder or a FOLDER), by file name, or by
+    file name without extension. Columns are known by common names (path, filename, GalaxyID, ...; label, class, ...;
+    split), else the first two are picture and label; other columns become fields. Pictures without a row and rows
+    without a picture become rows with "error". Without FOLDERs, the CSV's rows are listed.
+
+    --map Class1=spiral,... renames labels; --classes says which there are, then any other is an error. Where there is no label column, and the map's names are columns of
+    votes or probabilities, the highest of them gives the label.
+
+    --split shares each label's pictures out by a hash of their ids, so that the shares are exact, and the same
+    whenever it is run; a split that the CSV gives is kept.
+    """,
+  options: [
+    Option("labels", "l", "CSV", "take labels from this file"),
+    Option("class-per-folder", "c", nil, "take each picture's folder's name as its label"),
+    Option("map", "m", "A=B,...", "rename labels"),
+    Option("classes", nil, "A,B", "the only labels there are; any other is an error"),
+    Option("split", nil, "A:B:C", "share out to train, val and test, such as 70:15:15"),
+    .seed,
+    Option("path-column", nil, "NAME|N", "the CSV's column that names the picture"),
+    Option("label-column", nil, "NAME|N", "the CSV's column that holds the label"),
+    Option("split-column", nil, "NAME|N", "the CSV's column that holds the split"),
+    Option("header", nil, nil, "the CSV's first row holds names [if it looks like it]"),
+    Option("no-header", nil, nil, "the CSV's first row is data"),
+    .output, .maxErrors,
+  ],
+  examples: [
+    "gx-list images/ --labels labels.csv > manifest.ndjson",
+    "gx-list images/ --labels train_label.csv --map Class1=elliptical,Class2=spiral --split 70:15:15",
+    "gx-list photos/ --class-per-folder --split 80:20 | gx-decode > photos.tar",
+  ])
+
+command.main { arguments in
+  if arguments.has("labels") && arguments.has("class-per-folder") {
+    throw UsageError("--labels and --class-per-folder: labels come from one of them")
+  }
+  if arguments.operands.isEmpty && !arguments.has("labels") { throw UsageError("no FILE or FOLDER, and no --labels") }
+  let map = try LabelMap(map: arguments.string("map"), classes: arguments.string("classes"))
+  let shares = try arguments.string("split").map(SplitShares.init)
+  let seed = try arguments.seed()
+  let table = try arguments.string("labels").map { try LabelTable(path: $0, arguments, map: map) }
+  let output = try Output(arguments, binary: false)
+  var tally = try Tally(arguments)
+
+  let pictures = try Files.pictures(arguments.operands)
+  var entries = ids(of: pictures, single: arguments.operands.count == 1)
+  if let table {
+    let folder = Files.folder(of: table.path)
+    if arguments.operands.isEmpty {
+      entries = table.rows.map { Entry($0, in: folder) }
+    } else {
+      label(&entries, of: pictures, by: table, in: [folder] + arguments.operands)
+    }
+  } else if arguments.has("class-per-folder") {
+    for i in entries.indices { entries[i].setLabelFromFolder() }
+  }
+  let labelled = table != nil || arguments.has("class-per-folder")
+  for i in entries.indices { entries[i].rename(with: map, required: labelled) }
+  let without = entries.count { $0.label == nil && $0.error == nil }
+  if labelled && without > 0 { Log.note("\(without) of \(entries.count) pictures have no label") }
+  if let shares { share(&entries, shares, seed: seed) }
+
+  let writer = NDJSONWriter(output.sink)
+  let shown = 20
+  for entry in entries {
+    if let error = entry.error {
+      if tally.failed < shown { Log.error("\(entry.path): \(error)") }
+      if tally.failed == shown { Log.error("more errors stand in the rows") }
+    }
+    tally.add(failed: entry.error != nil)
+    try writer.write(entry.json)
+  }
+  try writer.finish()
+  try output.commit()
+  if entries.isEmpty { Log.note("no pictures (\(Files.extensions.joined(separator: ", "))) found") }
+  tally.report()
+  return tally.status
+}
+
+/// One row of the manifest.
+struct Entry {
+  var id: String
+  var path: String
+  var label: String?
+  var split: String?
+  var extra: JSONObject = [:]
+  var error: String?
+
+  var json: JSONObject {
+    var object: JSONObject = ["id": .string(id), "path": .string(path)]
+    if let label { object["label"] = .string(label) }
+    if let split { object["split"] = .string(split) }
+    object.merge(extra)
+    if let error { object["error"] = .string(error) }
+    return object
+  }
+
+  mutating func take(_ row: LabelTable.Row) { (label, split, extra) = (row.label, row.split, row.extra) }
+
+  mutating func setLabelFromFolder() {
+    let folder = Files.lastPart(Files.folder(of: path))
+    label = folder.isEmpty || folder == ".." ? Files.lastPart(Files.canonical(Files.folder(of: path))) : folder
+  }
+
+  mutating func rename(with map: LabelMap, required: Bool) {
+    guard error == nil, label != nil || required else { return }
+    do throws(GXError) { label = try map.label(label) } catch { self.error = error.message }
+  }
+}
+
+extension Entry {
+  /// The picture of a row of the label file, which stands in `folder`.
+  init(_ row: LabelTable.Row, in folder: String) {
+    let base = folder.isEmpty || row.name.hasPrefix("/") ? row.name : folder + (folder == "/" ? "" : "/") + row.name
+    let found = ([""] + Files.extensions.map { "." + $0 }).first { Files.exists(base + $0) }
+    id = found == "" || (found == nil && Files.isPicture(row.name)) ? Key.id(path: row.name) : row.name
+    path = base + (found ?? "")
+    take(row)
+    if row.name.isEmpty { error = "line \(row.line) of the label file names no picture" }
+    if found == nil { error = error ?? "line \(row.line) of the label file: no such file" }
+  }
+}
+
+/// Entries with their ids: the path below the folder, without extension where that is enough to tell pictures apart.
+func ids(of pictures: [Picture], single: Bool) -> [Entry] {
+  let names = pictures.map { single ? $0.relative : $0.path }
+  var counts: [String: Int] = [:]
+  for name in names { counts[Key.id(path: name), default: 0] += 1 }
+  return zip(pictures, names).map { picture, name in
+    let id = Key.id(path: name)
+    return Entry(id: counts[id] == 1 ? id : name, path: picture.path, error: picture.error)
+  }
+}
+
+/// Gives pictures their rows. What is left over on either side becomes an error.
+func label(_ entries: inout [Entry], of pictures: [Picture], by table: LabelTable, in folders: [String]) {
+  let index = PictureIndex(pictures, folders: folders.map(Files.canonical))
+  var lines = [Int?](repeating: nil, count: entries.count)
+  var rest: [Entry] = []
+  for row in table.rows {
+    let places = index.places(of: row.name)
+    if places.count == 1, let first = lines[places[0]] {
+      entries[places[0]].error = "lines \(first) and \(row.line) of \(table.path) are both about it"
+    } else if places.count == 1 {
+      entries[places[0]].take(row)
+      lines[places[0]] = row.line
+    } else if !places.isEmpty || !index.existsElsewhere(row.name) {
+      let id = Files.isPicture(row.name) ? Key.id(path: row.name) : row.name
+      let which =
+        places.isEmpty ? "no such picture" : "may be \(places.map { entries[$0].path }.joined(separator: " or "))"
+      rest.append(Entry(id: id, path: row.name, error: "\(table.path), line \(row.line): \(which)"))
+    }
+  }
+  for i in entries.indices where lines[i] == nil && entries[i].error == nil {
+    entries[i].error = "has no row in \(table.path)"
+  }
+  entries += rest
+}
+
+/// Shares out what has no split yet: in each label, in the order of the ids' hashes.
+func share(_ entries: inout [Entry], _ shares: SplitShares, seed: UInt64) {
+  var groups: [String: [(hash: UInt64, place: Int)]] = [:]
+  for (i, entry) in entries.enumerated() where entry.split == nil && entry.error == nil {
+    groups[entry.label ?? "", default: []].append((stableHash(entry.id, seed: seed), i))
+  }
+  for group in groups.values {
+    for (rank, one) in group.sorted(by: { ($0.hash, $0.place) < ($1.hash, $1.place) }).enumerated() {
+      entries[one.place].split = shares.name(at: (Double(rank) + 0.5) / Double(group.count))
+    }
+  }
+}
