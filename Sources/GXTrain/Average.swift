@@ -31,9 +31,13 @@ final class WeightAverage {
     }
   }
 
-  /// In plain layout, by the parameters' names.
-  var weights: [(name: String, tensor: Tensor)] {
-    get throws { try zip(sources, averages).map { ($0.name, try $0.plain(UnsafeBufferPointer($1))) } }
+  /// In plain layout, by the parameters' names; those of `names`, in that order.
+  func weights(_ names: [String]) throws -> [(name: String, tensor: Tensor)] {
+    let places = Dictionary(uniqueKeysWithValues: sources.enumerated().map { ($1.name, $0) })
+    return try names.map { name in
+      let place = places[name]!
+      return (name, try sources[place].plain(UnsafeBufferPointer(averages[place])))
+    }
   }
 
   /// Takes up what `weights` gave.

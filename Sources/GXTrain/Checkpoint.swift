@@ -25,9 +25,10 @@ extension Trainer {
       fields["best_accuracy"] = .double(best.scores.accuracy)
       fields["best_macro_f1"] = .double(best.scores.macroF1)
     }
+    let weights = try network.weights()
     let groups = try [
-      ("weights", network.weights()), ("optimizer", optimizer.state), ("average", average?.weights ?? []),
-      ("best", best?.weights ?? []),
+      ("weights", weights), ("optimizer", optimizer.state),
+      ("average", average?.weights(weights.map(\.name)) ?? []), ("best", best?.weights ?? []),
     ]
     return Safetensors(
       tensors: groups.flatMap { group, tensors in tensors.map { ("\(group)/\($0.name)", $0.tensor) } },

@@ -92,6 +92,20 @@ public final class Dataset: @unchecked Sendable {
     train.removeAll { chosen.contains($0.id) }
   }
 
+  /// - Throws: `GXError` where there are fewer than two classes, one of them is without train pictures, or
+  ///   `validation` has nothing to validate on.
+  public func checkTrainable(validation: Dataset) throws(GXError) {
+    guard classes.count >= 2 else {
+      throw GXError("\(input.name): two or more labels are needed; the records have \(classes)")
+    }
+    var counts = [Int](repeating: 0, count: classes.count)
+    for sample in train { counts[Int(sample.label)] += 1 }
+    if let empty = counts.firstIndex(of: 0) {
+      throw GXError("\(input.name): no train record has the label '\(classes[empty])'")
+    }
+    guard !validation.val.isEmpty else { throw GXError("\(validation.input.name): no record to validate on") }
+  }
+
   /// The picture as it is on disk, `shape` of `dtype`. Safe from several threads.
   /// - Throws: where the file became shorter, or cannot be read.
   func pixels(of sample: Sample) throws -> Tensor {

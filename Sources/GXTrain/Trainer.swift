@@ -50,19 +50,12 @@ public final class Trainer {
   ///   - validation: Where the `val` pictures are; `training` itself as a rule.
   ///   - architecture: The graph's name, for the record.
   ///   - threads: For oneDNN; nil is all cores.
-  /// - Throws: where there is nothing to train or validate on, or a class is without train pictures.
+  /// - Throws: as `Dataset.checkTrainable`, and where a weighted class is not in the data.
   public init(
     graph: Graph, architecture: String, training: Dataset, validation: Dataset, plan: TrainingPlan, threads: Int?
   ) throws {
+    try training.checkTrainable(validation: validation)
     let classes = training.classes
-    guard classes.count >= 2 else {
-      throw GXError("the records have \(classes.count) labels (\(classes.joined())): there must be two or more")
-    }
-    var counts = [Int](repeating: 0, count: classes.count)
-    for sample in training.train { counts[Int(sample.label)] += 1 }
-    if let empty = counts.firstIndex(of: 0) { throw GXError("no train record has the label '\(classes[empty])'") }
-    guard !validation.val.isEmpty else { throw GXError("there are no records to validate on") }
-
     self.graph = graph
     self.training = training
     self.validation = validation
@@ -220,8 +213,8 @@ extension Trainer {
 
   /// The weights that are validated and kept: the average if there is one, else those of the last step.
   private func currentWeights() throws -> [(name: String, tensor: Tensor)] {
-    guard let average else { return try network.weights() }
-    return try average.weights
+    let weights = try network.weights()
+    return try average?.weights(weights.map(\.name)) ?? weights
   }
 
   private func validate() throws -> ValidationScores {

@@ -81,8 +81,9 @@ command.main { arguments in
   _ = try AtomicFile(path: path)  // If it cannot be written, better to know before than after hours.
 
   let (training, validation) = try data(arguments, holdOut: share, seed: plan.seed)
+  try training.checkTrainable(validation: validation)
   var input = training.shape
-  if let crop = plan.augmentation?.outputCrop, !input.isEmpty { input = [crop.height, crop.width, input[2]] }
+  if let crop = plan.augmentation?.outputCrop { input = [crop.height, crop.width, input[2]] }
   let graph = try architecture.graph(input: input, classes: training.classes.count, dropout: dropout)
   let trainer = try Trainer(
     graph: graph, architecture: architecture.rawValue, training: training, validation: validation, plan: plan,
