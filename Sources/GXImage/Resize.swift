@@ -80,7 +80,7 @@ public struct Resize: Equatable, Sendable {
     func axis(_ input: Int, _ part: Double, _ output: Int) throws -> AxisWeights {
       let start = (Double(input) - part) / 2
       return try AxisWeights(
-        filter, input: input, range: start...(start + part), output: output, fixedPoint: picture.dtype == .u8)
+        filter, input: input, range: start...(start + part), output: output)
     }
     let kernel = Resampler(
       size: size, across: try axis(size.width, part.width, width), down: try axis(size.height, part.height, height))
