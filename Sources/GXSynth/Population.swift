@@ -13,7 +13,7 @@ extension Galaxy {
     isophote = 0.4 * exp(0.12 * random.normal())
     seeing = 0.009 * exp(random.uniform(0, 1.2))
     moffat = random.uniform(2.5, 4.5)
-    self.snr = snr ?? 18 * exp(0.35 * random.normal())
+    self.snr = snr ?? 16 * exp(0.35 * random.normal())
     let angle = random.uniform(0, .pi)
     switch kind {
     case .elliptical: elliptical(positionAngle: angle, &random)
@@ -32,11 +32,11 @@ extension Galaxy {
 
   private mutating func elliptical(positionAngle: Double, _ random: inout Random) {
     // E0 to E7, most of them round.
-    let ellipticity = 0.68 * pow(random.uniform(), 1.3)
-    var index = random.uniform(2.8, 6)
+    let ellipticity = 0.65 * pow(random.uniform(), 1.3)
+    var index = random.uniform(2.5, 6)
     let redness = random.normal(0.78, 0.04)
     // Small ones are less concentrated.
-    if random.chance(0.15) { index = random.uniform(1.8, 3) }
+    if random.chance(0.25) { index = random.uniform(1.5, 3) }
     var body = Sersic(
       index: index, radius: isophote / random.uniform(1.8, 4), axisRatio: 1 - ellipticity, positionAngle: positionAngle,
       brightness: 1, light: bands(gr: redness, ri: 0.5 * redness), boxiness: random.normal(0, 0.12))
@@ -50,12 +50,14 @@ extension Galaxy {
 
   private mutating func lenticular(positionAngle: Double, _ random: inout Random) {
     var disk = Disk(
-      positionAngle: positionAngle, isophote: isophote, scales: random.uniform(2.6, 4), thickness: 0.22,
+      positionAngle: positionAngle, isophote: isophote, scales: random.uniform(2.6, 4.2),
+      thickness: random.uniform(0.2, 0.4),
       light: bands(gr: random.normal(0.72, 0.04), ri: 0.37), &random)
-    if random.chance(0.35) {
-      disk.bars.append(.bar(in: disk, length: random.uniform(0.7, 1.4), strength: random.uniform(0.2, 0.6), &random))
+    disk.truncation *= random.uniform(1.1, 1.7)
+    if random.chance(0.3) {
+      disk.bars.append(.bar(in: disk, length: random.uniform(0.7, 1.4), strength: random.uniform(0.1, 0.5), &random))
     }
-    if random.chance(0.35) {
+    if random.chance(0.25) {
       disk.bars.append(
         Bar(
           length: disk.scale * random.uniform(1.4, 2.3), axisRatio: random.uniform(0.85, 1),
@@ -69,7 +71,7 @@ extension Galaxy {
     }
     if random.chance(0.15) { disk.laneDepth = random.uniform(0.3, 1) }
     self.disk = disk
-    addBulge(fraction: random.uniform(0.25, 0.7), index: random.uniform(1.5, 4.2), &random)
+    addBulge(fraction: random.uniform(0.25, 0.85), index: random.uniform(1.5, 4.8), &random)
     parameters["hubble"] = disk.bars.contains { $0.axisRatio < 0.6 } ? "SB0" : "S0"
   }
 
@@ -77,7 +79,7 @@ extension Galaxy {
     // de Vaucouleurs' stage: 1 is Sa, 6 is Scd.
     let stage = random.uniform(1, 6)
     let late = (stage - 1) / 5
-    let redness = 0.70 - 0.2 * late + random.normal(0, 0.04)
+    let redness = 0.71 - 0.24 * late + random.normal(0, 0.04)
     var disk = Disk(
       positionAngle: positionAngle, isophote: isophote, scales: random.uniform(2.8, 4.2), thickness: 0.2 - 0.08 * late,
       light: bands(gr: redness, ri: 0.05 + 0.45 * redness), &random)
@@ -88,13 +90,15 @@ extension Galaxy {
     disk.lopsidedness = abs(random.normal(0, 0.06 + 0.06 * late))
     disk.side = random.uniform(0, 2 * .pi)
     disk.laneDepth = random.chance(0.75) ? random.uniform(0.4, 1.8) : 0
+    // Anemic spirals (van den Bergh 1976) have hardly more than a lenticular's disk.
+    let anemic = random.chance(0.2 - 0.1 * late)
     let pitch = max(6, 9 + 16 * late + random.normal(0, 3)) * .pi / 180
     let count = [2, 2, 2, 3, 4][random.below(5)]
     let arms = Arms(
       count: count, pitch: pitch, phase: barred ? disk.bars[0].angle : random.uniform(0, 2 * .pi),
       sense: random.chance(0.5) ? 1 : -1,
       start: barred ? disk.bars[0].length * 0.9 : disk.scale * random.uniform(0.3, 0.7),
-      contrast: (0.55 + 1.5 * late) * exp(random.normal(0, 0.45)), sharpness: random.uniform(1.2, 4),
+      contrast: (anemic ? 0.15 : 0.35 + 1.5 * late) * exp(random.normal(0, 0.5)), sharpness: random.uniform(1.2, 4),
       light: bands(gr: redness - random.uniform(0.2, 0.35), ri: 0.02 + 0.35 * redness),
       dustDepth: random.chance(0.6) ? random.uniform(0.2, 0.9) : 0,
       raggedness: random.uniform(0.2, 0.5) + 0.5 * late, rags: .rags(&random))
@@ -104,7 +108,7 @@ extension Galaxy {
       fraction: min(0.6, 0.42 * exp(-2.2 * late) * exp(random.normal(0, 0.35))),
       index: random.uniform(1, 3.5 - 1.5 * late),
       &random)
-    addArmClumps(Int(random.uniform(5, 25) + 70 * late * random.uniform()), &random)
+    if !anemic { addArmClumps(Int(random.uniform(0, 20) + 70 * late * random.uniform()), &random) }
     parameters["hubble"] = .string((barred ? "SB" : "S") + ["a", "ab", "b", "bc", "c", "cd"][Int(stage - 0.5)])
     parameters["arms"] = .int(count)
     parameters["pitch_angle"] = .rounded(pitch * 180 / .pi)
@@ -112,31 +116,41 @@ extension Galaxy {
   }
 
   private mutating func irregular(positionAngle: Double, _ random: inout Random) {
-    let redness = random.normal(0.36, 0.09)
+    // Amorphous ones (Sandage & Brucato 1979) are smooth and redder.
+    let amorphous = random.chance(0.2)
+    let redness = random.normal(amorphous ? 0.5 : 0.36, 0.09)
     var disk = Disk(
-      positionAngle: positionAngle, isophote: isophote, scales: random.uniform(1.7, 2.9), thickness: 0.3,
+      positionAngle: positionAngle, isophote: isophote, scales: random.uniform(1.7, 3.2), thickness: 0.25,
       light: bands(gr: redness, ri: 0.02 + 0.4 * redness), &random)
     disk.axisRatio = max(disk.axisRatio, random.uniform(0.25, 0.7))
     disk.truncation *= random.uniform(1.1, 1.6)
-    disk.lopsidedness = random.uniform(0.15, 0.5)
+    disk.lopsidedness = random.uniform(0.08, 0.45)
     disk.side = random.uniform(0, 2 * .pi)
     if random.chance(0.5) {  // a Magellanic bar, beside the middle
       var bar = Bar.bar(in: disk, length: random.uniform(0.6, 1.2), strength: random.uniform(0.4, 1.2), &random)
       bar.light = bands(gr: redness, ri: 0.15)
       disk.bars.append(bar)
     }
-    if random.chance(0.3) {  // and the one arm that goes with it
+    let armed = random.chance(0.3)
+    if armed {  // Sm: ragged open arms, a trace of a bulge
+      disk.lopsidedness *= 0.7
       disk.arms = Arms(
-        count: 1, pitch: random.uniform(15, 40) * .pi / 180, phase: random.uniform(0, 2 * .pi),
-        sense: random.chance(0.5) ? 1 : -1, start: disk.scale * 0.6, contrast: random.uniform(0.6, 1.8),
-        sharpness: random.uniform(0.8, 2), light: bands(gr: redness - 0.2, ri: 0.05), dustDepth: 0,
-        raggedness: random.uniform(0.6, 1.2), rags: .rags(&random))
+        count: 1 + random.below(2), pitch: random.uniform(25, 45) * .pi / 180, phase: random.uniform(0, 2 * .pi),
+        sense: random.chance(0.5) ? 1 : -1, start: disk.scale * random.uniform(0.3, 0.7),
+        contrast: random.uniform(0.5, 1.6), sharpness: random.uniform(1, 2.5),
+        light: bands(gr: redness - 0.2, ri: 0.05), dustDepth: 0, raggedness: random.uniform(0.7, 1.2),
+        rags: .rags(&random))
+    } else {
+      let shift = isophote * random.uniform(0, 0.2)
+      disk.center = SIMD2(shift * cos(disk.side), shift * sin(disk.side))
     }
-    let shift = isophote * random.uniform(0, 0.2)
-    disk.center = SIMD2(shift * cos(disk.side), shift * sin(disk.side))
     self.disk = disk
-    addAssociations(&random)
-    parameters["hubble"] = disk.arms == nil ? "Im" : "Sm"
+    if armed {
+      addBulge(fraction: random.uniform(0.01, 0.1), index: 1, &random)
+      addArmClumps(random.below(60), &random)
+    }
+    addAssociations(few: amorphous || armed, &random)
+    parameters["hubble"] = armed ? "Sm" : "Im"
     parameters["axis_ratio"] = .rounded(disk.axisRatio)
     parameters["scale_length"] = .rounded(disk.scale)
     parameters["lopsidedness"] = .rounded(disk.lopsidedness)
@@ -185,9 +199,9 @@ extension Galaxy {
   }
 
   /// Complexes anywhere in an irregular's disk, and in them its brightest clusters.
-  private mutating func addAssociations(_ random: inout Random) {
+  private mutating func addAssociations(few: Bool, _ random: inout Random) {
     let disk = self.disk!
-    for _ in 0..<(5 + random.below(14)) {
+    for _ in 0..<(few ? 1 + random.below(4) : 5 + random.below(14)) {
       let r = 0.85 * disk.scale * -log((1 - random.uniform()) * (1 - random.uniform()))
       let theta = random.uniform(0, 2 * .pi)
       let size = isophote * exp(random.uniform(-2.9, -1.5))

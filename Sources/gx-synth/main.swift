@@ -23,12 +23,15 @@ let command = Command(
     Option("number", "n", "N", "how many galaxies [100]"),
     Option("size", nil, "PIXELS", "width and height of the pictures [128]"),
     Option("classes", nil, "A,B", "only these classes [elliptical,irregular,lenticular,spiral]"),
-    Option("snr", nil, "X", "mean signal-to-noise ratio of a galaxy's pixels [drawn for each, 3 to 25]"),
+    Option("snr", nil, "X", "mean signal-to-noise ratio of a galaxy's pixels [drawn for each, around 16]"),
     Option("split", nil, "A:B:C", "share them out to train, val and test, such as 70:15:15"),
+    Option("pictures", "p", "FOLDER", "write FOLDER/CLASS/ID.png, and a manifest of them to stdout"),
+    Option("format", nil, "png|jpg", "kind of the pictures [png]"),
     .seed, .output, .jobs, .unbuffered,
   ],
   examples: [
-    "gx-synth -n 4000 --size 64 --split 70:15:15 | gx-normalize > train.tar"
+    "gx-synth -n 4000 --size 64 --split 70:15:15 | gx-normalize > train.tar",
+    "gx-synth -n 40 --size 256 --pictures galaxies/ && gx-list galaxies/ --class-per-folder",
   ])
 
 command.main { arguments in
@@ -41,13 +44,59 @@ command.main { arguments in
   let survey = try Survey(seed: try arguments.seed(), classes: classes, size: size, snr: snr)
 
   var index = 0
-  return try RecordPipe(arguments).run(
-    next: {
-      guard index < number else { return nil }
-      defer { index += 1 }
-      return index
-    },
-    work: { index in [record(index, of: survey, shares)] })
+  let next: () -> Int? = {
+    guard index < number else { return nil }
+    defer { index += 1 }
+    return index
+  }
+  guard var folder = arguments.string("pictures") else {
+    if arguments.has("format") { throw UsageError("--format goes with --pictures") }
+    return try RecordPipe(arguments).run(next: next) { [record($0, of: survey, shares)] }
+  }
+  while folder.count > 1 && folder.hasSuffix("/") { folder.removeLast() }
+  let format = try arguments.choice("format", Format.self) ?? .png
+  for name in Set(classes.map(\.rawValue)) { try makeFolder("\(folder)/\(name)") }
+  let output = try Output(arguments, binary: false)
+  let manifest = NDJSONWriter(output.sink)
+  let progress = Progress("pictures", total: number)
+  try orderedMap(jobs: try arguments.jobs(), next: next) { [folder] index in
+    Result { try picture(of: record(index, of: survey, shares), in: folder, format) }
+  } emit: { row in
+    try manifest.write(row.get())
+    progress.advance()
+  }
+  try manifest.finish()
+  try output.commit()
+  progress.finish()
+  return .done
+}
+
+enum Format: String, CaseIterable { case png, jpg }
+
+/// Writes the picture of a record and returns its row in the manifest.
+func picture(of record: Record, in folder: String, _ format: Format) throws -> JSONObject {
+  let path = "\(folder)/\(record.label!)/\(record.id).\(format)"
+  guard let tensor = record.tensor else { throw GXError("\(record.id): \(record.error!)") }
+  let bytes = try format == .png ? Image.encodePNG(tensor) : Image.encodeJPEG(tensor)
+  let file = try AtomicFile(path: path)
+  let sink = ByteSink(descriptor: file.descriptor, name: path)
+  try sink.write(bytes)
+  try sink.flush()
+  try file.commit()
+  var row: JSONObject = ["id": .string(record.id), "path": .string(path)]
+  row.merge(record.meta)
+  row["ops"] = nil
+  return row
+}
+
+/// Makes a folder and those above it, where they are not there.
+func makeFolder(_ path: String) throws {
+  if mkdir(path, 0o777) == 0 || errno == EEXIST { return }
+  guard errno == ENOENT, let slash = path.lastIndex(of: "/"), slash != path.startIndex else {
+    throw GXError("\(path): \(systemError())")
+  }
+  try makeFolder(String(path[..<slash]))
+  guard mkdir(path, 0o777) == 0 || errno == EEXIST else { throw GXError("\(path): \(systemError())") }
 }
 
 func classes(_ names: String) throws -> [GalaxyClass] {

@@ -202,7 +202,8 @@ extension Disk {
           return sum / Float(rows.count * columns.count * 3)
         }
         let middle = mean(size / 4..<3 * size / 4, size / 4..<3 * size / 4)
-        let corner = mean(0..<size / 8, 0..<size / 8)
+        let (near, far) = (0..<size / 8, size - size / 8..<size)
+        let corner = (mean(near, near) + mean(near, far) + mean(far, near) + mean(far, far)) / 4
         #expect(middle > corner && middle > 8 && middle < 230, "\(kind) \(index) at \(size)")
         for field in ["hubble", "position_angle", "isophote_radius", "seeing_fwhm", "snr"] {
           #expect(galaxy.parameters[field] != nil, "\(field)")
