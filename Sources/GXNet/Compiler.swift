@@ -10,6 +10,8 @@ final class Compiler {
   let graph: Graph
   let batch: Int
   let training: Bool
+  /// Of pictures between convolutions. Vectors and the arrays that training changes are f32.
+  let precision: Precision
   let program = Program()
 
   private(set) var parameters: [Parameter] = []
@@ -35,10 +37,11 @@ final class Compiler {
   /// What reached a node's gradient so far; the sum of them is the gradient.
   private var contributions: [Int: [Buffer]] = [:]
 
-  init(_ graph: Graph, batch: Int, training: Bool) throws {
+  init(_ graph: Graph, batch: Int, training: Bool, precision: Precision) throws {
     try graph.checkComplete()
     guard batch >= 1, batch <= Graph.sizeLimit else { throw GXError("batch \(batch) is not in 1...\(Graph.sizeLimit)") }
     (self.graph, self.batch, self.training) = (graph, batch, training)
+    self.precision = precision.isFast ? precision : .f32
     readers = graph.nodes.indices.map { graph.readers(of: $0) }
     input = try Buffer.pinned(.channelsLast(Self.sizes(batch, graph.input)))
     logits = try Buffer.pinned(.plain(Self.sizes(batch, graph.output)))
@@ -216,7 +219,8 @@ final class Compiler {
     if groups > 1 { filter = [groups, filter[0] / groups] + filter[1...] }
     let biasLayout = hasBias ? try Layout.plain([weights[0].shape[0]]) : nil
     let primitive = try Primitive.convolution(
-      source: .any(sizes(source)), weights: .any(filter), bias: biasLayout, destination: .any(sizes(place)),
+      source: .any(sizes(source), precision), weights: .any(filter, precision), bias: biasLayout,
+      destination: .any(sizes(place), precision),
       window: window, training: training, post: PostOps(sum: tail.addend != nil, activation: tail.activation))
 
     let x = try reordered(values[source]!, to: primitive.layout(Argument.source))
@@ -244,10 +248,10 @@ final class Compiler {
       return finish(place, tail, y)
     }
 
-    let w = try parameter(weights[0], plain: filter, native: native)
+    let w = try parameter(weights[0], plain: filter, native: native.asF32)
     let b = bias ? try parameter(weights[1]) : nil
     var arguments = [
-      (Argument.source, x), (Argument.weights, w.array.buffer), (Argument.destination, y),
+      (Argument.source, x), (Argument.weights, try reordered(w.array.buffer, to: native)), (Argument.destination, y),
     ]
     if let b { arguments.append((Argument.bias, b.array.buffer)) }
     program.add(primitive, arguments)
@@ -256,18 +260,18 @@ final class Compiler {
     tape.append { [unowned self] in
       let dy = try gradient(before: tail.activation, result: y, gradient(tail.last))
       let any = (
-        source: try Layout.any(sizes(source)), weights: try Layout.any(filter),
-        destination: try Layout.any(sizes(place))
+        source: try Layout.any(sizes(source), precision), destination: try Layout.any(sizes(place), precision)
       )
       try weightsGradient(
         try Primitive.convolutionWeightsGradient(
-          source: any.source, weights: any.weights, bias: biasLayout, destination: any.destination, window: window,
+          source: any.source, weights: .any(filter), bias: biasLayout, destination: any.destination, window: window,
           forward: primitive),
         source: x, gradient: dy, w, b)
       guard reaches(source) else { return }
       try sourceGradient(
         try Primitive.convolutionSourceGradient(
-          source: any.source, weights: any.weights, destination: any.destination, window: window, forward: primitive),
+          source: any.source, weights: .any(filter, precision), destination: any.destination, window: window,
+          forward: primitive),
         weights: w, gradient: dy, to: source)
     }
   }
@@ -461,7 +465,7 @@ final class Compiler {
   private func pool(_ place: Int, _ source: Int, _ kind: Pool, _ window: Window) throws {
     let x = values[source]!
     let primitive = try Primitive.pool(
-      kind, source: x.layout, destination: .any(sizes(place)), window: window, training: training)
+      kind, source: x.layout, destination: .any(sizes(place), x.layout.precision), window: window, training: training)
     let y = Buffer(primitive.layout(Argument.destination))
     let workspace = Buffer(primitive.layout(Argument.workspace))
     program.add(primitive, [(Argument.source, x), (Argument.destination, y), (Argument.workspace, workspace)])
@@ -478,7 +482,7 @@ final class Compiler {
     gradient: Buffer, to source: Int
   ) throws {
     let backward = try Primitive.poolGradient(
-      kind, source: layout, destination: .any(result), window: window, forward: forward)
+      kind, source: layout, destination: .any(result, layout.precision), window: window, forward: forward)
     let dx = Buffer(layout)
     program.add(
       backward,
@@ -495,7 +499,7 @@ final class Compiler {
     let window = Window(kernel: Size(shape[0], shape[1]))
     let picture = sizes(place) + [1, 1]
     let primitive = try Primitive.pool(
-      .average, source: x.layout, destination: .any(picture), window: window, training: training)
+      .average, source: x.layout, destination: .any(picture, x.layout.precision), window: window, training: training)
     let y = Buffer(primitive.layout(Argument.destination))
     program.add(primitive, [(Argument.source, x), (Argument.destination, y)])
     let plain = try Layout.plain(picture)
@@ -528,13 +532,14 @@ final class Compiler {
   }
 
   private func dropout(_ place: Int, _ source: Int, rate: Double) throws {
-    let x = values[source]!
+    let given = values[source]!
     guard training, rate > 0 else {
-      set(place, x)
+      set(place, given)
       if reaches(place) { tape.append { [unowned self] in contribute(try gradient(place), to: source) } }
       return
     }
     let mask = DropoutMask(rate: rate, node: place)
+    let x = try reordered(given, to: given.layout.asF32)
     let y = Buffer(x.layout)
     program.add([x, y], inPlace: (x, y)) { seed in mask.apply(seed: seed, x.floats, to: y.floats) }
     set(place, y)

@@ -50,21 +50,42 @@ struct Engine {
   }
 }
 
-/// How an f32 array lies in memory: its sizes (NCHW, OIHW, …) and their order, blocking and padding.
+/// What the numbers of pictures inside a network are.
+public enum Precision: String, CaseIterable, Sendable {
+  case f32
+  /// The upper half of an f32: its range, with 8 bits of precision. Weights, sums and statistics stay f32.
+  case bf16
+
+  /// Whether the processor has instructions for it.
+  public var isFast: Bool {
+    switch self {
+    case .f32: true
+    case .bf16: dnnl_get_effective_cpu_isa().rawValue & Self.bf16Bits == Self.bf16Bits
+    }
+  }
+
+  private static let bf16Bits = dnnl_cpu_isa_avx512_core_bf16.rawValue
+
+  fileprivate var type: dnnl_data_type_t { self == .f32 ? dnnl_f32 : dnnl_bf16 }
+}
+
+/// How an array lies in memory: the type of its numbers, its sizes (NCHW, OIHW, …), and their order, blocking and padding.
 struct Layout: Equatable {
   fileprivate var descriptor: dnnl_memory_desc_t
 
   fileprivate init(_ descriptor: dnnl_memory_desc_t) { self.descriptor = descriptor }
 
-  private init(_ sizes: [Int], _ tag: dnnl_format_tag_t) throws(GXError) {
+  private init(_ sizes: [Int], _ tag: dnnl_format_tag_t, _ precision: Precision = .f32) throws(GXError) {
     descriptor = dnnl_memory_desc_t()
     let status = dnnl_memory_desc_init_by_tag(
-      &descriptor, CInt(sizes.count), sizes.map(Int64.init), dnnl_f32, tag)
+      &descriptor, CInt(sizes.count), sizes.map(Int64.init), precision.type, tag)
     try check(status, "lay out an array of \(sizes)")
   }
 
   /// oneDNN chooses; what it chose is then asked of the primitive.
-  static func any(_ sizes: [Int]) throws(GXError) -> Layout { try Layout(sizes, dnnl_format_tag_any) }
+  static func any(_ sizes: [Int], _ precision: Precision = .f32) throws(GXError) -> Layout {
+    try Layout(sizes, dnnl_format_tag_any, precision)
+  }
 
   /// C order.
   static func plain(_ sizes: [Int]) throws(GXError) -> Layout {
@@ -84,8 +105,17 @@ struct Layout: Equatable {
   /// With the padding of blocks.
   var byteCount: Int { withUnsafePointer(to: descriptor) { dnnl_memory_desc_get_size($0) } }
 
+  var precision: Precision { descriptor.data_type == dnnl_bf16 ? .bf16 : .f32 }
+
+  /// The same order of f32 numbers.
+  var asF32: Layout {
+    var copy = self
+    copy.descriptor.data_type = dnnl_f32
+    return copy
+  }
+
   /// Whether there are elements that no index reaches, to fill up the last block.
-  var isPadded: Bool { byteCount > sizes.reduce(MemoryLayout<Float>.stride, *) }
+  var isPadded: Bool { byteCount > sizes.reduce(precision == .f32 ? 4 : 2, *) }
 
   static func == (a: Layout, b: Layout) -> Bool {
     withUnsafePointer(to: a.descriptor) { x in

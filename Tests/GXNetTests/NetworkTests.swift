@@ -149,6 +149,49 @@ import Testing
     #expect(throws: GXError.self) { try kept.withUnsafeBufferPointer { try inference.backward($0) } }
   }
 
+  /// bf16 follows f32 within its eight bits, or is f32 where the processor has no instructions for it.
+  @Test func halfPrecision() throws {
+    var g = try Graph(input: [17, 20, 3])
+    try g.add("a", .convolution(channels: 20, window: Window(3, padding: 1), bias: false))
+    try g.add("bn", .batchNorm())
+    try g.add("silu", .activation(.silu))
+    try g.add("drop", .dropout(rate: 0.2))
+    try g.add("dw", .convolution(channels: 20, window: Window(3, stride: 2, padding: 1), groups: 20))
+    try g.add("max", .pool(.max, Window(3, stride: 2, padding: 1)))
+    try g.add("flat", .linear(features: 4))
+    for graph in [try small(), g] {
+      var random = Random(seed: 6)
+      let weights = try graph.initialWeights(random: &random)
+      let input = try Tensor(
+        [16] + graph.input, (0..<16 * graph.input.reduce(1, *)).map { _ in Float(random.normal()) })
+      let errors = (0..<16 * graph.output[0]).map { _ in Float(random.normal()) }
+
+      func run(_ precision: Precision, training: Bool) throws -> (network: Network, logits: [Float]) {
+        let network = try Network(graph: graph, batch: 16, training: training, precision: precision)
+        try network.load(Dictionary(uniqueKeysWithValues: weights.map { ($0.name, $0.tensor) }))
+        network.setInput(input)
+        let logits = Array(try network.forward(seed: 1))
+        if training { try errors.withUnsafeBufferPointer { try network.backward($0) } }
+        return (network, logits)
+      }
+      for training in [true, false] {
+        let (single, half) = (try run(.f32, training: training), try run(.bf16, training: training))
+        #expect(half.network.precision == (Precision.bf16.isFast ? .bf16 : .f32))
+        let error = relativeError(half.logits, single.logits)
+        #expect(error < 0.04 && (error > 0) == Precision.bf16.isFast, "logits are off by \(error)")
+        #expect(try run(.bf16, training: training).logits == half.logits)
+        let gradients = try half.network.gradients()
+        for (name, expected) in try single.network.gradients() {
+          let gradient = gradients[name]!
+          let dot = zip(gradient, expected).reduce(0.0) { $0 + Double($1.0 * $1.1) }
+          let norms = [gradient, expected].map { $0.reduce(0.0) { $0 + Double($1 * $1) }.squareRoot() }
+          #expect(dot > 0.98 * norms[0] * norms[1], "\(name): cosine \(dot / (norms[0] * norms[1]))")
+          #expect(abs(norms[0] / norms[1] - 1) < 0.1, "\(name)")
+        }
+      }
+    }
+  }
+
   /// Inference shares memory between activations; training keeps what its gradients need.
   @Test func memoryIsShared() throws {
     let graph = try Architecture.gxnet.graph(input: [64, 64, 3], classes: 4)
