@@ -142,7 +142,7 @@ public struct Galaxy: Sendable {
   /// Full width at half maximum of the point spread function, and Moffat's exponent.
   var seeing: Double
   var moffat: Double
-  /// Mean signal-to-noise ratio in r of a pixel inside the bounding isophote.
+  /// Median signal-to-noise ratio in r of the pixels inside the bounding isophote.
   public var snr: Double
   /// The physical parameters that were drawn, for the record's JSON: angles in degrees, lengths in frame widths.
   public var parameters: JSONObject = [:]

@@ -13,14 +13,14 @@ extension Galaxy {
     isophote = 0.4 * exp(0.12 * random.normal())
     seeing = 0.009 * exp(random.uniform(0, 1.2))
     moffat = random.uniform(2.5, 4.5)
-    self.snr = snr ?? 16 * exp(0.35 * random.normal())
+    self.snr = snr ?? 6 * exp(0.35 * random.normal())
     let angle = random.uniform(0, .pi)
     switch kind {
     case .elliptical: elliptical(positionAngle: angle, &random)
     case .lenticular: lenticular(positionAngle: angle, &random)
     case .spiral: spiral(positionAngle: angle, &random)
     case .irregular:
-      if snr == nil { self.snr *= 0.55 }
+      if snr == nil { self.snr *= 0.65 }
       irregular(positionAngle: angle, &random)
     }
     addField(&random)

@@ -176,17 +176,18 @@ struct Canvas {
     return out
   }
 
-  /// The mean r brightness inside the isophote, 1; where none is as bright, the brightest pixel's.
+  /// The median r brightness inside the isophote, 1, which a bright nucleus does not move; where none is
+  /// as bright, the brightest pixel's.
   var levelInsideIsophote: Double {
-    var (sum, count, brightest) = (0.0, 0, Float(1e-3))
+    var inside: [Float] = []
+    var brightest: Float = 1e-3
     for pixel in pixels {
       brightest = max(brightest, pixel[1])
-      if pixel[1] >= 1 {
-        sum += Double(pixel[1])
-        count += 1
-      }
+      if pixel[1] >= 1 { inside.append(pixel[1]) }
     }
-    return count > 0 ? sum / Double(count) : Double(brightest)
+    if inside.isEmpty { return Double(brightest) }
+    inside.sort()
+    return Double(inside[inside.count / 2])
   }
 
   /// Photon noise of galaxy and sky, the sky being taken off again. Counts are thousands, so

@@ -10,7 +10,7 @@ public struct Survey: Sendable {
   /// Taken in turn, so that the classes are balanced.
   public let classes: [GalaxyClass]
   public let size: Int
-  /// Mean signal-to-noise ratio of a pixel inside the galaxy's bounding isophote; nil draws one for each.
+  /// Median signal-to-noise ratio of the pixels inside the galaxy's bounding isophote; nil draws one for each.
   public let snr: Double?
 
   /// - Throws: `GXError` where there is no class, or `size` or `snr` is out of range.

@@ -23,7 +23,7 @@ let command = Command(
     Option("number", "n", "N", "how many galaxies [100]"),
     Option("size", nil, "PIXELS", "width and height of the pictures [128]"),
     Option("classes", nil, "A,B", "only these classes [elliptical,irregular,lenticular,spiral]"),
-    Option("snr", nil, "X", "mean signal-to-noise ratio of a galaxy's pixels [drawn for each, around 16]"),
+    Option("snr", nil, "X", "median signal-to-noise ratio of a galaxy's pixels [drawn for each, around 6]"),
     Option("split", nil, "A:B:C", "share them out to train, val and test, such as 70:15:15"),
     Option("pictures", "p", "FOLDER", "write FOLDER/CLASS/ID.png, and a manifest of them to stdout"),
     Option("format", nil, "png|jpg", "kind of the pictures [png]"),

@@ -144,7 +144,7 @@ extension Disk {
     #expect(abs(x / light - 0.1) < 0.003 && abs(y / light + 0.2) < 0.003)
   }
 
-  /// Inside the isophote, mean over deviation is the ratio that was asked for.
+  /// Inside the isophote, level over deviation is the ratio that was asked for.
   @Test(arguments: [2.0, 10, 40]) func noiseIsOfTheRatioAskedFor(_ snr: Double) {
     var canvas = Canvas(size: 64, margin: 0)
     for i in canvas.pixels.indices { canvas.pixels[i] = 5 * white }
