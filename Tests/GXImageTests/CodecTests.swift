@@ -24,3 +24,211 @@ import Testing
     }
   }
 }
+
+/// What can be wrong with a file.
+@Suite struct BadPictureTests {
+  func decode(_ bytes: [UInt8], maxPixels: Int = Image.pixelLimit) throws -> Tensor {
+    try bytes.withUnsafeBytes { try Image.decode($0, maxPixels: maxPixels) }
+  }
+
+  /// A file that ends anywhere before its end is refused, and so is what lacks only its end mark.
+  @Test(arguments: ["420.jpg", "422-progressive.jpg", "cmyk.jpg", "rgb8.png", "palette4-interlaced.png"])
+  func everyTruncationIsAnError(name: String) throws {
+    let bytes = try Fixture.bytes("codec/\(name)")
+    for count in 0..<bytes.count {
+      #expect(throws: GXError.self, "\(name) cut to \(count) of \(bytes.count) bytes") {
+        try decode(Array(bytes[..<count]))
+      }
+    }
+  }
+
+  @Test func whatIsNoPictureIsNamed() {
+    #expect(throws: GXError("the file is empty")) { try decode([]) }
+    #expect(throws: GXError("neither a JPEG nor a PNG")) { try decode(Array("GIF89a".utf8)) }
+    #expect(throws: GXError("neither a JPEG nor a PNG")) { try decode([0xff]) }
+    #expect(throws: GXError("neither a JPEG nor a PNG")) { try decode([UInt8](repeating: 0, count: 100_000)) }
+  }
+
+  /// Sizes are refused from the header, before memory is taken for pixels.
+  @Test func sizesAreLimited() throws {
+    let jpeg = try Fixture.bytes("codec/444.jpg")
+    let png = try Fixture.bytes("codec/rgb8.png")
+    #expect(try decode(jpeg, maxPixels: 13 * 19).shape == [13, 19, 3])
+    #expect(throws: GXError("JPEG: 19x13 pixels are more than the limit of 246")) {
+      try decode(jpeg, maxPixels: 13 * 19 - 1)
+    }
+    #expect(throws: GXError("PNG: 19x13 pixels are more than the limit of 246")) {
+      try decode(png, maxPixels: 13 * 19 - 1)
+    }
+    // The frame header (0xFFC0) tells 65500 x 65500.
+    var hugeJPEG = jpeg
+    let frame = try #require((0..<jpeg.count - 9).first { jpeg[$0] == 0xff && jpeg[$0 + 1] == 0xc0 })
+    hugeJPEG.replaceSubrange(frame + 5..<frame + 9, with: [0xff, 0xdc, 0xff, 0xdc])
+    // IHDR tells 2^31 - 1 squared, with a checksum that fits.
+    let before = residentBytes()
+    for huge in [hugeJPEG, pngHeader(width: 0x7fff_ffff, height: 0x7fff_ffff)] {
+      let error = #expect(throws: GXError.self) { try decode(huge) }
+      #expect(error!.message.contains("more than the limit of 100000000"), "\(error!.message)")
+      // Nor is more than a tensor may hold taken where the user allows any number of pixels.
+      let tensor = #expect(throws: GXError.self) { try decode(huge, maxPixels: Int.max) }
+      #expect(tensor!.message.contains("limit"), "\(tensor!.message)")
+    }
+    #expect(residentBytes() - before < 64 << 20)
+  }
+
+  /// A few bytes that unpack to many: texts and profiles are passed over without unpacking them.
+  @Test func compressedTextsAreNotUnpacked() throws {
+    let png = try Fixture.bytes("codec/rgb8.png")
+    let behindHeader = 8 + 25
+    // 64 MiB of zeros, deflated: a stored block would not do, so a run of maximal matches.
+    let zeros = try zlibZeros(64 << 20)
+    for (name, prefix) in [("zTXt", "Comment\0\0"), ("iCCP", "profile\0\0"), ("iTXt", "Comment\0\u{1}\0\0\0")] {
+      let bomb = chunk(name, Array(prefix.utf8) + zeros)
+      let before = residentBytes()
+      let picture = try decode(Array(png[..<behindHeader]) + bomb + Array(png[behindHeader...]))
+      #expect(picture == (try decode(png)))
+      #expect(residentBytes() - before < 16 << 20, "\(name) was unpacked")
+    }
+  }
+
+  /// Any mutation either decodes or is an error; it neither crashes nor hangs nor leaks. GX_FUZZ_SECONDS
+  /// makes it last longer.
+  @Test func mutationsDoNoHarm() throws {
+    let seconds = ProcessInfo.processInfo.environment["GX_FUZZ_SECONDS"].flatMap(Double.init) ?? 3
+    let names = try Fixture.json("codec/cases.json").arrayValue!.map { $0.objectValue!["file"]!.stringValue! }
+    let files = try names.map { try Fixture.bytes("codec/\($0)") }
+    var random = Random(seed: 2)
+    var decoded = 0
+    var refused = 0
+    let end = Date.now + seconds
+    var before = 0
+    while Date.now < end {
+      for var bytes in files {
+        mutate(&bytes, &random)
+        do {
+          let picture = try decode(bytes, maxPixels: 1 << 20)
+          #expect(picture.dtype == .u8 && picture.shape.count == 3 && picture.shape[2] == 3)
+          decoded += 1
+        } catch is GXError {
+          refused += 1
+        }
+      }
+      if before == 0 { before = residentBytes() }
+    }
+    #expect(decoded > 0 && refused > 0)
+    #expect(residentBytes() - before < 32 << 20, "memory grew over \(decoded + refused) files")
+  }
+
+  private func mutate(_ bytes: inout [UInt8], _ random: inout Random) {
+    for _ in 0..<1 + random.below(4) {
+      let at = random.below(bytes.count)
+      switch random.below(6) {
+      case 0: bytes[at] ^= 1 << UInt8(random.below(8))
+      case 1: bytes[at] = UInt8(truncatingIfNeeded: random.next())
+      case 2: bytes[at] = [0, 1, 0x7f, 0x80, 0xff][random.below(5)]
+      case 3: bytes.removeSubrange(at..<min(at + 1 + random.below(8), bytes.count - 1))
+      case 4: bytes.insert(contentsOf: bytes[at..<min(at + 16, bytes.count)], at: random.below(bytes.count))
+      default: bytes.removeLast(random.below(bytes.count / 2))
+      }
+    }
+    // Most mutations of a PNG fail at a checksum: half of them get right ones, to come further.
+    if bytes.starts(with: [0x89, 0x50]), random.chance(0.5) { fixChecksums(&bytes) }
+  }
+
+  private func fixChecksums(_ png: inout [UInt8]) {
+    var at = 8
+    while at + 12 <= png.count {
+      let length = png[at..<at + 4].reduce(0) { $0 << 8 | Int($1) }
+      guard at + 12 + length <= png.count else { return }
+      png.replaceSubrange(at + 8 + length..<at + 12 + length, with: bigEndian(crc(png[at + 4..<at + 8 + length])))
+      at += 12 + length
+    }
+  }
+
+  private func pngHeader(width: UInt32, height: UInt32) -> [UInt8] {
+    [0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a]
+      + chunk("IHDR", bigEndian(width) + bigEndian(height) + [8, 2, 0, 0, 0]) + chunk("IDAT", [0x78, 0x9c])
+  }
+
+  private func chunk(_ name: String, _ data: [UInt8]) -> [UInt8] {
+    let body = Array(name.utf8) + data
+    return bigEndian(UInt32(data.count)) + body + bigEndian(crc(body[...]))
+  }
+
+  private func bigEndian(_ value: UInt32) -> [UInt8] {
+    (0..<4).map { UInt8(truncatingIfNeeded: value >> (24 - 8 * $0)) }
+  }
+
+  private func crc(_ bytes: ArraySlice<UInt8>) -> UInt32 {
+    ~bytes.reduce(UInt32.max) { crc, byte in
+      (0..<8).reduce(crc ^ UInt32(byte)) { value, _ in value & 1 == 1 ? 0xedb8_8320 ^ value >> 1 : value >> 1 }
+    }
+  }
+
+  /// `count` zeros as zlib packs them: one fixed-Huffman block with a literal 0 and matches of 258 at distance 1.
+  private func zlibZeros(_ count: Int) throws -> [UInt8] {
+    var out: [UInt8] = [0x78, 0x9c]
+    var bits: UInt32 = 0
+    var filled: UInt32 = 0
+    func put(_ value: UInt32, _ n: UInt32) {
+      bits |= value << filled
+      filled += n
+      while filled >= 8 {
+        out.append(UInt8(truncatingIfNeeded: bits))
+        bits >>= 8
+        filled -= 8
+      }
+    }
+    func code(_ value: UInt32, _ n: UInt32) {  // Huffman codes come with their highest bit first
+      put((0..<n).reduce(0) { $0 | (value >> $1 & 1) << (n - 1 - $1) }, n)
+    }
+    put(1, 1)  // the last block
+    put(1, 2)  // fixed codes
+    code(0x30, 8)  // literal 0
+    let matches = (count - 1) / 258
+    for _ in 0..<matches {
+      code(0b1100_0101, 8)  // length 258
+      code(0, 5)  // distance 1
+    }
+    code(0, 7)  // end
+    put(0, 7)
+    // Adler-32 of n zeros: a = 1, b = n.
+    let n = UInt32((1 + matches * 258) % 65521)
+    return out + bigEndian(n << 16 | 1)
+  }
+}
+
+/// What the process holds in memory now.
+func residentBytes() -> Int {
+  guard let text = try? String(contentsOfFile: "/proc/self/statm", encoding: .utf8),
+    let pages = text.split(separator: " ").dropFirst().first.flatMap({ Int($0) })
+  else { return 0 }
+  return pages * Int(sysconf(Int32(_SC_PAGESIZE)))
+}
+
+@Suite struct EncoderTests {
+  @Test(arguments: [1, 3]) func pngComesBackAsItWas(channels: Int) throws {
+    let source = try picture(.u8, [5, 7, channels], (0..<35 * channels).map { Float($0 * 13 % 256) })
+    let back = try Image.encodePNG(source).withUnsafeBytes { try Image.decode($0) }
+    #expect(back.shape == [5, 7, 3])
+    let values = source.floats()
+    #expect(
+      back.floats() == (0..<35).flatMap { i in (0..<3).map { values[i * channels + (channels == 1 ? 0 : $0)] } })
+  }
+
+  @Test func jpegComesBackNearly() throws {
+    let source = try Fixture.npy("resize/rgb.npy")
+    let back = try Image.encodeJPEG(source, quality: 100).withUnsafeBytes { try Image.decode($0) }
+    #expect(difference(source, back).largest <= 6)
+    let small = try Image.encodeJPEG(source, quality: 30)
+    #expect(small.count < (try Image.encodeJPEG(source, quality: 95)).count)
+  }
+
+  @Test func refusesWhatDoesNotFit() throws {
+    let float = try Tensor([1, 1, 3], [0, 0, 0])
+    #expect(throws: GXError("PNG: needs u8 pixels in 1 or 3 channels, not f32 in 3")) { try Image.encodePNG(float) }
+    #expect(throws: GXError("JPEG: quality 0 is not in 1...100")) {
+      try Image.encodeJPEG(picture(.u8, [1, 1, 1], [0]), quality: 0)
+    }
+  }
+}
