@@ -35,7 +35,9 @@ struct LabelTable {
     let known = Self.nameColumns + Self.labelColumns + asked.filter { Int($0) == nil }
     let hasHeader =
       arguments.has("header") || (!arguments.has("no-header") && lower.contains { known.contains($0) })
-    let header = hasHeader ? first.map(\.trimmingSpace) : first.indices.map { "column\($0 + 1)" }
+    let header = first.enumerated().map { i, text in
+      hasHeader && !text.trimmingSpace.isEmpty ? text.trimmingSpace : "column\(i + 1)"
+    }
 
     func column(_ option: String, _ candidates: [String], otherwise: Int?) throws -> Int? {
       guard let text = arguments.string(option) else {

@@ -63,6 +63,7 @@ command.main { arguments in
     let folder = Files.folder(of: table.path)
     if arguments.operands.isEmpty {
       entries = table.rows.map { Entry($0, in: folder) }
+      refuseRepeats(in: &entries, table)
     } else {
       label(&entries, of: pictures, by: table, in: [folder] + arguments.operands)
     }
@@ -133,6 +134,19 @@ extension Entry {
     take(row)
     if row.name.isEmpty { error = "line \(row.line) of the label file names no picture" }
     if found == nil { error = error ?? "line \(row.line) of the label file: no such file" }
+  }
+}
+
+/// Where two rows are about one picture, neither can be believed.
+func refuseRepeats(in entries: inout [Entry], _ table: LabelTable) {
+  var places: [String: Int] = [:]
+  for i in entries.indices {
+    guard let first = places[entries[i].path] else {
+      places[entries[i].path] = i
+      continue
+    }
+    let lines = "lines \(table.rows[first].line) and \(table.rows[i].line)"
+    for place in [first, i] { entries[place].error = "\(lines) of \(table.path) are both about it" }
   }
 }
 

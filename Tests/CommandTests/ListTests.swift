@@ -137,6 +137,24 @@ import Testing
     #expect(try list("g --labels l.csv --max-errors 100%").run.status == 0)
   }
 
+  @Test func rowsAboutOnePictureContradict() throws {
+    try make("a.jpg", "b.jpg")
+    try make("l.csv", text: ",path,label\n0,a.jpg,S\n1,b.jpg,S\n2,a,E\n")
+    let (run, rows) = try list("--labels l.csv")
+    #expect(run.status == 3)
+    #expect(
+      column("error", rows) == [
+        "lines 2 and 4 of l.csv are both about it", "-", "lines 2 and 4 of l.csv are both about it",
+      ])
+    #expect(rows[1]["column1"] == 1)
+  }
+
+  @Test func errorsTravelThroughThePipe() throws {
+    try make("l.csv", text: "path,label\ngone.jpg,S\n")
+    let run = try Run.shell("gx-list --labels l.csv | gx-decode | gx-resize 8 | gx-cat --to ndjson", in: scratch.url)
+    #expect(run.status == 3 && run.lines.count == 1 && run.text.contains("line 2 of the label file: no such file"))
+  }
+
   @Test func unknownLabelsAreErrors() throws {
     try make("g/a.jpg", "g/b.jpg", "g/c.jpg")
     try make("l.csv", text: "file,label\na,S\nb,Sx\nc,\n")
