@@ -1,0 +1,307 @@
+import GXCore
+
+/// What each operation adds to the program, forward and backward.
+extension Compiler {
+  // MARK: Layers with weights
+
+  func convolution(_ place: Int, _ source: Int, _ window: Window, groups: Int, bias: Bool) throws {
+    let tail = tail(of: place)
+    var filter = graph.weights(of: place)[0].shape
+    let channels = try Layout.plain([filter[0]])
+    if groups > 1 { filter = [groups, filter[0] / groups] + filter[1...] }
+    let (x, y) = (try Layout.any(sizes(source), precision), try Layout.any(sizes(place), precision))
+    let primitive = try Primitive.convolution(
+      source: x, weights: .any(filter, precision), bias: bias || tail.batchNorm != nil ? channels : nil,
+      destination: y, window: window, training: training,
+      post: PostOps(sum: tail.addend != nil, activation: tail.activation))
+    try addWeighted(place, source, tail, primitive, plain: filter) { [filter] in
+      try Primitive.convolutionWeightsGradient(
+        source: x, weights: .any(filter), bias: bias ? channels : nil, destination: y, window: window,
+        forward: primitive)
+    } sourceGradient: { [filter, precision] in
+      try Primitive.convolutionSourceGradient(
+        source: x, weights: .any(filter, precision), destination: y, window: window, forward: primitive)
+    }
+  }
+
+  func linear(_ place: Int, _ source: Int, bias: Bool) throws {
+    let tail = tail(of: place)
+    let features = graph.shape(of: place)
+    // Over a picture, the weights are seen as OIHW; plain, that is the same as [out, in].
+    let matrix = features + sizes(source).dropFirst()
+    let (x, y) = (try Layout.any(sizes(source)), try Layout.plain(sizes(place)))
+    let biasLayout = bias ? try Layout.plain(features) : nil
+    let primitive = try Primitive.innerProduct(
+      source: x, weights: .any(matrix), bias: biasLayout, destination: y, training: training,
+      post: PostOps(activation: tail.activation))
+    try addWeighted(place, source, tail, primitive, plain: matrix) {
+      try Primitive.innerProductWeightsGradient(
+        source: x, weights: .any(matrix), bias: biasLayout, destination: y, forward: primitive)
+    } sourceGradient: {
+      try Primitive.innerProductSourceGradient(source: x, weights: .any(matrix), destination: y, forward: primitive)
+    }
+  }
+
+  /// Adds a convolution or inner product with its weights, whose sizes as oneDNN sees them are `plain`.
+  private func addWeighted(
+    _ place: Int, _ source: Int, _ tail: Tail, _ primitive: Primitive, plain: [Int],
+    weightsGradient: @escaping () throws -> Primitive, sourceGradient: @escaping () throws -> Primitive
+  ) throws {
+    let weights = graph.weights(of: place)
+    let native = primitive.layout(Argument.weights)
+    let x = try reordered(values[source]!, to: primitive.layout(Argument.source))
+    let y = Buffer(primitive.layout(Argument.destination))
+    if let addend = tail.addend {
+      // Summed into what the destination holds: the addend itself, where nothing else needs it.
+      try program.addCopy(from: reordered(values[addend]!, to: y.layout), to: y)
+    }
+    var arguments = [(Argument.source, x), (Argument.destination, y)]
+
+    guard training else {
+      let w = try array(weights[0], plain: plain, native: native)
+      let b = try array(weights[0], plain: [weights[0].shape[0]])
+      let norm = tail.batchNorm.map { graph.nodes[$0] }
+      loaders.append { tensors in
+        let own = weights.count > 1 ? tensors[weights[1].name] : nil
+        var (matrix, bias) = try fold(norm, in: tensors, weights: tensors[weights[0].name]!, bias: own)
+        try w.set(&matrix)
+        try b.set(&bias)
+      }
+      arguments += [(Argument.weights, w.buffer), (Argument.bias, b.buffer)]
+      program.add(primitive, arguments)
+      return finish(place, tail, y)
+    }
+
+    let w = try parameter(weights[0], plain: plain, native: native.asF32)
+    let b = weights.count > 1 ? try parameter(weights[1]) : nil
+    arguments.append((Argument.weights, try reordered(w.array.buffer, to: native)))
+    if let b { arguments.append((Argument.bias, b.array.buffer)) }
+    program.add(primitive, arguments)
+    finish(place, tail, y)
+
+    tape.append { [unowned self] in
+      let dy = try gradient(before: tail.activation, result: y, gradient(tail.last))
+      try addWeightsGradient(weightsGradient(), source: x, gradient: dy, w, b)
+      if reaches(source) { try addSourceGradient(sourceGradient(), weights: w, gradient: dy, to: source) }
+    }
+  }
+
+  private func addWeightsGradient(
+    _ primitive: Primitive, source: Buffer, gradient: Buffer, _ weights: Parameter, _ bias: Parameter?
+  ) throws {
+    let layout = primitive.layout(Argument.weightsGradient)
+    let direct = layout == weights.array.buffer.layout
+    let result = direct ? weights.gradientBuffer! : Buffer(layout)
+    var arguments = [
+      (Argument.source, try reordered(source, to: primitive.layout(Argument.source))),
+      (Argument.destinationGradient, try reordered(gradient, to: primitive.layout(Argument.destinationGradient))),
+      (Argument.weightsGradient, result),
+    ]
+    if let bias { arguments.append((Argument.biasGradient, bias.gradientBuffer!)) }
+    program.add(primitive, arguments)
+    if !direct { try program.addCopy(from: result, to: weights.gradientBuffer!) }
+  }
+
+  private func addSourceGradient(_ primitive: Primitive, weights: Parameter, gradient: Buffer, to source: Int) throws {
+    let result = Buffer(primitive.layout(Argument.sourceGradient))
+    program.add(
+      primitive,
+      [
+        (Argument.weights, try reordered(weights.array.buffer, to: primitive.layout(Argument.weights))),
+        (Argument.destinationGradient, try reordered(gradient, to: primitive.layout(Argument.destinationGradient))),
+        (Argument.sourceGradient, result),
+      ])
+    contribute(result, to: source)
+  }
+
+  func batchNorm(_ place: Int, _ source: Int, epsilon: Double, momentum: Double) throws {
+    let weights = graph.weights(of: place)
+    let x = values[source]!
+    let y = Buffer(x.layout)
+    let relu = soleReader(place).flatMap { graph.nodes[$0].operation == .activation(.relu) ? $0 : nil }
+    let primitive = try Primitive.batchNorm(x.layout, epsilon: epsilon, relu: relu != nil, training: training)
+    set(relu ?? place, y)
+
+    guard training else {
+      let arrays = try weights.map { try array($0) }
+      loaders.append { tensors in
+        for (weight, array) in zip(weights, arrays) {
+          var values = tensors[weight.name]!.floats()
+          try array.set(&values)
+        }
+      }
+      let arguments = [Argument.scale, Argument.shift, Argument.mean, Argument.variance]
+      program.add(
+        primitive, [(Argument.source, x), (Argument.destination, y)] + zip(arguments, arrays.map(\.buffer)),
+        inPlace: (x, y))
+      return
+    }
+
+    let (scale, shift) = (try parameter(weights[0]), try parameter(weights[1]))
+    let (runningMean, runningVariance) = (try parameter(weights[2]), try parameter(weights[3]))
+    let channels = try Layout.plain(weights[0].shape)
+    let (mean, variance) = (Buffer(channels), Buffer(channels))
+    let workspace = Buffer(primitive.layout(Argument.workspace))
+    program.add(
+      primitive,
+      [
+        (Argument.source, x), (Argument.destination, y), (Argument.scale, scale.array.buffer),
+        (Argument.shift, shift.array.buffer), (Argument.mean, mean), (Argument.variance, variance),
+        (Argument.workspace, workspace),
+      ])
+    // The running variance is the unbiased one, as in PyTorch.
+    let count = Float(sizes(place).reduce(1, *) / weights[0].shape[0])
+    let unbias = count > 1 ? count / (count - 1) : 1
+    let rate = Float(momentum)
+    program.add([mean, variance, runningMean.array.buffer, runningVariance.array.buffer]) { _ in
+      let (mean, variance) = (mean.floats, variance.floats)
+      for c in 0..<mean.count {
+        runningMean.values[c] += rate * (mean[c] - runningMean.values[c])
+        runningVariance.values[c] += rate * (variance[c] * unbias - runningVariance.values[c])
+      }
+    }
+
+    tape.append { [unowned self] in
+      let backward = try Primitive.batchNormGradient(
+        x.layout, gradient: x.layout, epsilon: epsilon, relu: relu != nil, forward: primitive)
+      let dy = try reordered(gradient(relu ?? place), to: x.layout)
+      let dx = Buffer(x.layout)
+      program.add(
+        backward,
+        [
+          (Argument.source, x), (Argument.mean, mean), (Argument.variance, variance),
+          (Argument.scale, scale.array.buffer), (Argument.shift, shift.array.buffer),
+          (Argument.workspace, workspace), (Argument.destinationGradient, dy), (Argument.sourceGradient, dx),
+          (Argument.scaleGradient, scale.gradientBuffer!), (Argument.shiftGradient, shift.gradientBuffer!),
+        ], inPlace: (dy, dx))
+      contribute(dx, to: source)
+    }
+  }
+
+  // MARK: Layers without
+
+  func activate(_ place: Int, _ source: Int, _ activation: Activation) throws {
+    let x = values[source]!
+    let y = Buffer(x.layout)
+    program.add(
+      try Primitive.activation(activation, x.layout, training: training),
+      [(Argument.source, x), (Argument.destination, y)], inPlace: (x, y))
+    set(place, y)
+    if reaches(place) {
+      tape.append { [unowned self] in
+        contribute(
+          try gradient(before: activation, result: activation.usesResult ? y : x, gradient(place)), to: source)
+      }
+    }
+  }
+
+  func pool(_ place: Int, _ source: Int, _ kind: Pool, _ window: Window) throws {
+    let x = values[source]!
+    let primitive = try Primitive.pool(
+      kind, source: x.layout, destination: .any(sizes(place), x.layout.precision), window: window, training: training)
+    let y = Buffer(primitive.layout(Argument.destination))
+    let workspace = Buffer(primitive.layout(Argument.workspace))
+    program.add(primitive, [(Argument.source, x), (Argument.destination, y), (Argument.workspace, workspace)])
+    set(place, y)
+    guard reaches(place) else { return }
+    tape.append { [unowned self] in
+      try poolGradient(
+        kind, window, primitive, sizes(place), workspace, x.layout, gradient: gradient(place), to: source)
+    }
+  }
+
+  private func poolGradient(
+    _ kind: Pool, _ window: Window, _ forward: Primitive, _ result: [Int], _ workspace: Buffer, _ layout: Layout,
+    gradient: Buffer, to source: Int
+  ) throws {
+    let backward = try Primitive.poolGradient(
+      kind, source: layout, destination: .any(result, layout.precision), window: window, forward: forward)
+    let dx = Buffer(layout)
+    program.add(
+      backward,
+      [
+        (Argument.destinationGradient, try reordered(gradient, to: backward.layout(Argument.destinationGradient))),
+        (Argument.workspace, workspace), (Argument.sourceGradient, dx),
+      ])
+    contribute(dx, to: source)
+  }
+
+  func globalAveragePool(_ place: Int, _ source: Int) throws {
+    let x = values[source]!
+    let shape = graph.shape(of: source)
+    let window = Window(kernel: Size(shape[0], shape[1]))
+    let picture = sizes(place) + [1, 1]
+    let primitive = try Primitive.pool(
+      .average, source: x.layout, destination: .any(picture, x.layout.precision), window: window, training: training)
+    let y = Buffer(primitive.layout(Argument.destination))
+    program.add(primitive, [(Argument.source, x), (Argument.destination, y)])
+    let plain = try Layout.plain(picture)
+    set(place, Buffer(viewing: try reordered(y, to: plain), as: try .plain(sizes(place))))
+    guard reaches(place) else { return }
+    tape.append { [unowned self] in
+      let dy = Buffer(viewing: try gradient(place), as: plain)
+      try poolGradient(.average, window, primitive, picture, y, x.layout, gradient: dy, to: source)
+    }
+  }
+
+  func add(_ place: Int, _ first: Int, _ second: Int) throws {
+    let tail = tail(of: place)
+    let a = values[first]!
+    let b = try reordered(values[second]!, to: a.layout)
+    let y = Buffer(a.layout)
+    // oneDNN 2.6's addition with an activation is wrong in place where channels are padded.
+    let inPlace = tail.activation != nil && a.layout.isPadded ? nil : (from: a, into: y)
+    program.add(
+      try Primitive.add(a.layout, post: PostOps(activation: tail.activation)),
+      [(Argument.source, a), (Argument.source1, b), (Argument.destination, y)],
+      inPlace: inPlace)
+    finish(place, tail, y)
+    guard reaches(place) else { return }
+    tape.append { [unowned self] in
+      let dy = try gradient(before: tail.activation, result: y, gradient(tail.last))
+      contribute(dy, to: first)
+      contribute(dy, to: second)
+    }
+  }
+
+  func dropout(_ place: Int, _ source: Int, rate: Double) throws {
+    let given = values[source]!
+    guard training, rate > 0 else {
+      set(place, given)
+      if reaches(place) { tape.append { [unowned self] in contribute(try gradient(place), to: source) } }
+      return
+    }
+    let mask = DropoutMask(rate: rate, node: place)
+    let x = try reordered(given, to: given.layout.asF32)
+    let y = Buffer(x.layout)
+    program.add([x, y], inPlace: (x, y)) { seed in mask.apply(seed: seed, x.floats, to: y.floats) }
+    set(place, y)
+    guard reaches(place) else { return }
+    tape.append { [unowned self] in
+      let dy = try reordered(gradient(place), to: x.layout)
+      let dx = Buffer(x.layout)
+      program.add([dy, dx], inPlace: (dy, dx)) { seed in mask.apply(seed: seed, dy.floats, to: dx.floats) }
+      contribute(dx, to: source)
+    }
+  }
+}
+
+/// The weights and bias of a layer that does the batch normalisation after it as well; just its own if there is none.
+private func fold(
+  _ norm: Graph.Node?, in tensors: [String: Tensor], weights: Tensor, bias: Tensor?
+) throws -> (weights: [Float], bias: [Float]) {
+  let channels = weights.shape[0]
+  var weights = weights.floats()
+  var bias = bias?.floats() ?? [Float](repeating: 0, count: channels)
+  guard let norm, case .batchNorm(let epsilon, _) = norm.operation else { return (weights, bias) }
+  func values(_ suffix: String) -> [Float] { tensors["\(norm.name).\(suffix)"]!.floats() }
+  let (scale, shift) = (values("weight"), values("bias"))
+  let (mean, variance) = (values("running_mean"), values("running_var"))
+  let perChannel = weights.count / channels
+  for c in 0..<channels {
+    let factor = scale[c] / (variance[c] + Float(epsilon)).squareRoot()
+    for i in c * perChannel..<(c + 1) * perChannel { weights[i] *= factor }
+    bias[c] = shift[c] + (bias[c] - mean[c]) * factor
+  }
+  return (weights, bias)
+}
