@@ -46,8 +46,9 @@ struct Sersic {
 struct Disk {
   /// The length over which the light falls to 1/e.
   var scale: Double
-  /// Minor over major axis, as seen.
+  /// Minor over major axis, as seen, and the inclination that it comes from: 0 face-on.
   var axisRatio: Double
+  var inclination = 0.0
   var positionAngle: Double
   var center = SIMD2<Double>()
   /// In the middle, in r.

@@ -1,10 +1,11 @@
 import GXCore
 import Glibc
 
-// What galaxies of each class are like. The ranges follow nearby galaxies in SDSS: Sérsic indices and
-// bulge fractions of Graham & Worley (2008), pitch angles and arm counts of Kennicutt (1981), colours
-// of Strateva et al. (2001) and Fukugita et al. (2007). Classes overlap as they do on the sky: a
-// lenticular seen face-on is much like an elliptical, an Sa like a lenticular.
+// What galaxies of each class are like. The ranges are round ones after nearby galaxies: Sérsic indices
+// and bulge fractions after Graham & Worley (2008), pitch angles after Kennicutt (1981), colours after
+// Fukugita et al. (2007); then set by eye and by the mean colours of each class until pictures stood beside
+// SDSS's own. Classes overlap as they do on the sky: a lenticular seen face-on is much like an elliptical,
+// an Sa like a lenticular.
 
 extension Galaxy {
   /// The galaxy that `random` gives, of this class. `snr` (above 0) is drawn where it is nil.
@@ -33,10 +34,9 @@ extension Galaxy {
   private mutating func elliptical(positionAngle: Double, _ random: inout Random) {
     // E0 to E7, most of them round.
     let ellipticity = 0.65 * pow(random.uniform(), 1.3)
-    var index = random.uniform(2.5, 6)
-    let redness = random.normal(0.78, 0.04)
     // Small ones are less concentrated.
-    if random.chance(0.25) { index = random.uniform(1.5, 3) }
+    let index = random.chance(0.25) ? random.uniform(1.5, 3) : random.uniform(2.5, 6)
+    let redness = random.normal(0.78, 0.04)
     var body = Sersic(
       index: index, radius: isophote / random.uniform(1.8, 4), axisRatio: 1 - ellipticity, positionAngle: positionAngle,
       brightness: 1, light: bands(gr: redness, ri: 0.5 * redness), boxiness: random.normal(0, 0.12))
@@ -176,7 +176,7 @@ extension Galaxy {
     parameters["sersic_index"] = .rounded(index)
     parameters["effective_radius"] = .rounded(bulge.radius)
     parameters["scale_length"] = .rounded(disk.scale)
-    parameters["inclination"] = .rounded(disk.inclination)
+    parameters["inclination"] = .rounded(disk.inclination * 180 / .pi)
     parameters["bar"] = .bool(disk.bars.contains { $0.axisRatio < 0.6 })
   }
 
@@ -254,6 +254,7 @@ extension Disk {
     positionAngle: Double, isophote: Double, scales: Double, thickness: Double, light: Bands, _ random: inout Random
   ) {
     let cosine = random.uniform()
+    inclination = acos(cosine)
     scale = isophote / scales
     // Hubble (1926).
     axisRatio = (thickness * thickness + (1 - thickness * thickness) * cosine * cosine).squareRoot()
@@ -262,9 +263,6 @@ extension Disk {
     self.light = light
     truncation = isophote * random.uniform(1.05, 1.5)
   }
-
-  /// In degrees, 0 face-on: what its axis ratio says of a thin disk.
-  fileprivate var inclination: Double { acos(axisRatio) * 180 / .pi }
 
   /// Where a point of the plane, given along its major and minor axis, stands in the picture.
   fileprivate func sky(_ x: Double, _ y: Double) -> SIMD2<Double> {

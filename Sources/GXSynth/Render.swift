@@ -25,8 +25,8 @@ extension Galaxy {
     return try picture.rgb()
   }
 
-  /// The sizes that can be rendered, in pixels.
-  public static let sizes = 16...4096
+  /// The sizes that can be rendered, in pixels. The time goes with the fourth power of the size.
+  public static let sizes = 16...1024
 }
 
 /// A square picture in g, r, i with a margin around it, which lets light in from outside the frame

@@ -75,7 +75,7 @@ import Testing
   }
 
   @Test(arguments: [
-    "--size 15", "--size 4097", "-n -1", "-n x", "--snr 0", "--classes ring", "--split 1", "operand", "--format jpg",
+    "--size 15", "--size 1025", "-n -1", "-n x", "--snr 0", "--classes ring", "--split 1", "operand", "--format jpg",
     "--pictures p --format gif", "--seed -1",
   ]) func badUsage(_ options: String) throws {
     let run = try Run.shell("gx-synth \(options)", in: scratch.url)

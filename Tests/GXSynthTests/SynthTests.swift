@@ -241,8 +241,8 @@ extension Disk {
   }
 
   @Test func refusals() {
-    #expect(throws: GXError("size 8 is not in 16 to 4096 pixels")) { try Survey(seed: 0, size: 8) }
-    #expect(throws: GXError("size 4097 is not in 16 to 4096 pixels")) { try Survey(seed: 0, size: 4097) }
+    #expect(throws: GXError("size 8 is not in 16 to 1024 pixels")) { try Survey(seed: 0, size: 8) }
+    #expect(throws: GXError("size 1025 is not in 16 to 1024 pixels")) { try Survey(seed: 0, size: 1025) }
     #expect(throws: GXError("no classes to render")) { try Survey(seed: 0, classes: []) }
     #expect(throws: GXError("signal-to-noise ratio 0.0 is not above 0")) { try Survey(seed: 0, snr: 0) }
     #expect(throws: GXError("signal-to-noise ratio nan is not above 0")) { try Survey(seed: 0, snr: .nan) }
