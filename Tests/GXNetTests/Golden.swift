@@ -28,7 +28,8 @@ struct Golden {
   func tensor(_ name: String) throws -> Tensor {
     let entry = try #require(header[name]?.objectValue, "no tensor \(name)")
     let range = entry["data_offsets"]!.arrayValue!.map { $0.intValue! }
-    return try Tensor(.f32, entry["shape"]!.arrayValue!.map { $0.intValue! }) { out in
+    let type: DType = entry["dtype"] == "F16" ? .f16 : .f32
+    return try Tensor(type, entry["shape"]!.arrayValue!.map { $0.intValue! }) { out in
       data.withUnsafeBytes { out.copyMemory(from: .init(rebasing: $0[range[0]..<range[1]])) }
     }
   }

@@ -148,22 +148,25 @@ def cases():
 tensors, graphs = {}, {}
 
 
-def keep(name, tensor): tensors[name] = np.ascontiguousarray(tensor.detach().numpy().astype(np.float32))
+def keep(name, tensor, dtype=np.float32):
+    tensors[name] = np.ascontiguousarray(tensor.detach().numpy().astype(dtype))
+
+
+def given(name, tensor, dtype):
+    """What the computation starts from is rounded to f16, which keeps the file small, and kept as that."""
+    keep(name, tensor, np.float16)
+    return tensor.half().to(dtype)
 
 
 for name, b in cases():
     torch.manual_seed(0)
     n = 2
     graphs[name] = json.dumps(b.graph)
-    # Rounded to what the file holds, then computed in f64.
-    x = b.draw(n, *b.graph["input"]).float().double()
-    weights = {k: v.float().double() for k, v in b.weights.items()}
-    keep(f"{name}/input", x)
-    for k, v in weights.items(): keep(f"{name}/weight/{k}", v)
+    x = given(f"{name}/input", b.draw(n, *b.graph["input"]), torch.float64)
+    weights = {k: given(f"{name}/weight/{k}", v, torch.float64) for k, v in b.weights.items()}
     trained = {k: v.requires_grad_() for k, v in weights.items() if "running" not in k}
     logits = run(b.graph, weights, x, True)
-    dlogits = b.draw(*logits.shape).float().double()
-    keep(f"{name}/dlogits", dlogits)
+    dlogits = given(f"{name}/dlogits", b.draw(*logits.shape), torch.float64)
     keep(f"{name}/logits", logits)
     logits.backward(dlogits)
     for k, v in trained.items(): keep(f"{name}/gradient/{k}", v.grad)
@@ -175,11 +178,9 @@ for name, b in cases():
 b = Builder((12, 12, 3), 7).conv("stem", 8, 3, padding=1, bias=False).norm("bn").add("relu", "relu")
 residual(residual(b, "stage1", 8, 1), "stage2", 12, 2).add("pool", "global_avg_pool").end(4)
 graphs["adam"] = json.dumps(b.graph)
-x, targets = b.draw(8, 12, 12, 3).float(), torch.tensor([0, 1, 2, 3, 0, 1, 2, 3])
-weights = {k: v.float() for k, v in b.weights.items()}
-keep("adam/input", x)
+x, targets = given("adam/input", b.draw(8, 12, 12, 3), torch.float32), torch.tensor([0, 1, 2, 3, 0, 1, 2, 3])
+weights = {k: given(f"adam/weight/{k}", v, torch.float32) for k, v in b.weights.items()}
 keep("adam/targets", targets)
-for k, v in weights.items(): keep(f"adam/weight/{k}", v.clone())
 optimizer = torch.optim.Adam([v.requires_grad_() for k, v in weights.items() if "running" not in k], lr=1e-3)
 losses = []
 for _ in range(10):
