@@ -118,6 +118,19 @@ import Testing
     #expect(runs[0].text.count > 60)
   }
 
+  /// Many pictures, most of them damaged, in an address space that has no room for leaks (10 kB each would do).
+  @Test func nothingLeaks() throws {
+    for name in ["420.jpg", "cmyk.jpg", "rgba16-interlaced.png", "exif6.png"] { try place(name, as: name) }
+    let line = """
+      for f in *.jpg *.png; do head -c $(($(stat -c %s $f) * 2 / 3)) $f > cut-$f; done
+      for i in $(seq 1500); do for f in *.jpg *.png; do echo '{"path":"'$f'"}'; done; done > list.ndjson
+      ulimit -v 60000; gx-decode -j1 < list.ndjson 2> log | gx-cat --to ndjson | grep -c error
+      echo ${PIPESTATUS[@]}; sort log | uniq -c
+      """
+    let run = try Run.shell(line, in: scratch.url)
+    #expect(run.lines[0...1] == ["6000", "3 3 0"], "\(run.lines)")
+  }
+
   @Test func largePicturesAreRefusedByTheOption() throws {
     try place("444.jpg", as: "a.jpg")
     let (status, rows, _) = try rows("gx-decode --max-pixels 246 a.jpg")

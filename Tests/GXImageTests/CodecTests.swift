@@ -65,7 +65,6 @@ import Testing
     let frame = try #require((0..<jpeg.count - 9).first { jpeg[$0] == 0xff && jpeg[$0 + 1] == 0xc0 })
     hugeJPEG.replaceSubrange(frame + 5..<frame + 9, with: [0xff, 0xdc, 0xff, 0xdc])
     // IHDR tells 2^31 - 1 squared, with a checksum that fits.
-    let before = residentBytes()
     for huge in [hugeJPEG, pngHeader(width: 0x7fff_ffff, height: 0x7fff_ffff)] {
       let error = #expect(throws: GXError.self) { try decode(huge) }
       #expect(error!.message.contains("more than the limit of 100000000"), "\(error!.message)")
@@ -73,26 +72,21 @@ import Testing
       let tensor = #expect(throws: GXError.self) { try decode(huge, maxPixels: Int.max) }
       #expect(tensor!.message.contains("limit"), "\(tensor!.message)")
     }
-    #expect(residentBytes() - before < 64 << 20)
   }
 
-  /// A few bytes that unpack to many: texts and profiles are passed over without unpacking them.
-  @Test func compressedTextsAreNotUnpacked() throws {
+  /// Compressed texts and profiles, which can unpack to any size, are passed over: even nonsense in their
+  /// place is never looked at, though all other damage is an error.
+  @Test(arguments: [("zTXt", "Comment\0\0"), ("iCCP", "profile\0\0"), ("iTXt", "Comment\0\u{1}\0\0\0")])
+  func compressedTextsAreNotUnpacked(name: String, prefix: String) throws {
     let png = try Fixture.bytes("codec/rgb8.png")
     let behindHeader = 8 + 25
-    // 64 MiB of zeros, deflated: a stored block would not do, so a run of maximal matches.
-    let zeros = try zlibZeros(64 << 20)
-    for (name, prefix) in [("zTXt", "Comment\0\0"), ("iCCP", "profile\0\0"), ("iTXt", "Comment\0\u{1}\0\0\0")] {
-      let bomb = chunk(name, Array(prefix.utf8) + zeros)
-      let before = residentBytes()
-      let picture = try decode(Array(png[..<behindHeader]) + bomb + Array(png[behindHeader...]))
-      #expect(picture == (try decode(png)))
-      #expect(residentBytes() - before < 16 << 20, "\(name) was unpacked")
-    }
+    let nonsense = chunk(name, Array(prefix.utf8) + [UInt8](repeating: 0xff, count: 50_000))
+    let picture = try decode(Array(png[..<behindHeader]) + nonsense + Array(png[behindHeader...]))
+    #expect(picture == (try decode(png)))
   }
 
-  /// Any mutation either decodes or is an error; it neither crashes nor hangs nor leaks. GX_FUZZ_SECONDS
-  /// makes it last longer.
+  /// Any mutation either decodes or is an error; it neither crashes nor hangs. GX_FUZZ_SECONDS makes it
+  /// last longer.
   @Test func mutationsDoNoHarm() throws {
     let seconds = ProcessInfo.processInfo.environment["GX_FUZZ_SECONDS"].flatMap(Double.init) ?? 3
     let names = try Fixture.json("codec/cases.json").arrayValue!.map { $0.objectValue!["file"]!.stringValue! }
@@ -101,7 +95,6 @@ import Testing
     var decoded = 0
     var refused = 0
     let end = Date.now + seconds
-    var before = 0
     while Date.now < end {
       for var bytes in files {
         mutate(&bytes, &random)
@@ -113,10 +106,8 @@ import Testing
           refused += 1
         }
       }
-      if before == 0 { before = residentBytes() }
     }
     #expect(decoded > 0 && refused > 0)
-    #expect(residentBytes() - before < 32 << 20, "memory grew over \(decoded + refused) files")
   }
 
   private func mutate(_ bytes: inout [UInt8], _ random: inout Random) {
@@ -164,46 +155,6 @@ import Testing
       (0..<8).reduce(crc ^ UInt32(byte)) { value, _ in value & 1 == 1 ? 0xedb8_8320 ^ value >> 1 : value >> 1 }
     }
   }
-
-  /// `count` zeros as zlib packs them: one fixed-Huffman block with a literal 0 and matches of 258 at distance 1.
-  private func zlibZeros(_ count: Int) throws -> [UInt8] {
-    var out: [UInt8] = [0x78, 0x9c]
-    var bits: UInt32 = 0
-    var filled: UInt32 = 0
-    func put(_ value: UInt32, _ n: UInt32) {
-      bits |= value << filled
-      filled += n
-      while filled >= 8 {
-        out.append(UInt8(truncatingIfNeeded: bits))
-        bits >>= 8
-        filled -= 8
-      }
-    }
-    func code(_ value: UInt32, _ n: UInt32) {  // Huffman codes come with their highest bit first
-      put((0..<n).reduce(0) { $0 | (value >> $1 & 1) << (n - 1 - $1) }, n)
-    }
-    put(1, 1)  // the last block
-    put(1, 2)  // fixed codes
-    code(0x30, 8)  // literal 0
-    let matches = (count - 1) / 258
-    for _ in 0..<matches {
-      code(0b1100_0101, 8)  // length 258
-      code(0, 5)  // distance 1
-    }
-    code(0, 7)  // end
-    put(0, 7)
-    // Adler-32 of n zeros: a = 1, b = n.
-    let n = UInt32((1 + matches * 258) % 65521)
-    return out + bigEndian(n << 16 | 1)
-  }
-}
-
-/// What the process holds in memory now.
-func residentBytes() -> Int {
-  guard let text = try? String(contentsOfFile: "/proc/self/statm", encoding: .utf8),
-    let pages = text.split(separator: " ").dropFirst().first.flatMap({ Int($0) })
-  else { return 0 }
-  return pages * Int(sysconf(Int32(_SC_PAGESIZE)))
 }
 
 @Suite struct EncoderTests {
