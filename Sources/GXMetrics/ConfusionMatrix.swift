@@ -29,13 +29,17 @@ public struct ConfusionMatrix: Equatable, Sendable {
 
   /// Makes room for more classes, behind those that are there. At most `classLimit`.
   public mutating func grow(to classes: Int) {
-    var larger = ConfusionMatrix(classes: max(classes, self.classes))
-    for truth in 0..<self.classes {
-      for predicted in 0..<self.classes {
-        larger.add(truth: truth, predicted: predicted, count: self[truth, predicted])
-      }
+    precondition(classes <= Self.classLimit, "\(classes) classes are more than \(Self.classLimit)")
+    guard classes > self.classes else { return }
+    let padding = [Int](repeating: 0, count: classes - self.classes)
+    var larger: [Int] = []
+    larger.reserveCapacity(classes * classes)
+    for row in stride(from: 0, to: counts.count, by: self.classes) {
+      larger += counts[row..<row + self.classes]
+      larger += padding
     }
-    self = larger
+    larger += [Int](repeating: 0, count: classes * padding.count)
+    self = ConfusionMatrix(classes: classes, counts: larger)
   }
 
   public mutating func removeAll() { for i in counts.indices { counts[i] = 0 } }
