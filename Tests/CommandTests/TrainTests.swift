@@ -1,0 +1,291 @@
+import Foundation
+import Testing
+
+/// Pictures that are learnt in seconds: noise with a bright bar that lies (`h`) or stands (`v`).
+struct Bars {
+  let scratch = try! Scratch()
+
+  /// `raw.tar`, u8 of 16 x 16 x 1, and `train.tar`, the same after gx-normalize.
+  init(_ count: Int = 120) {
+    var state: UInt64 = 9
+    func random(_ below: Int) -> Int {
+      state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
+      return Int(state >> 33) % below
+    }
+    var pixels = [UInt8]()
+    var rows = ""
+    for i in 0..<count {
+      var picture = (0..<256).map { _ in UInt8(random(70)) }
+      let at = 2 + random(12)
+      for k in 0..<16 { picture[i % 2 == 0 ? at * 16 + k : k * 16 + at] += 150 }
+      pixels += picture
+      let split = ["train", "train", "train", "val", "test"][i / 2 % 5]
+      rows += #"{"id":"bar.\#(i)","label":"\#(i % 2 == 0 ? "h" : "v")","split":"\#(split)","z":0.10}"# + "\n"
+    }
+    let header = "{'descr': '|u1', 'fortran_order': False, 'shape': (\(count), 16, 16, 1), }"
+    var npy = Data([0x93] + Array("NUMPY".utf8) + [1, 0, 118, 0])
+    npy += Data((header + String(repeating: " ", count: 117 - header.utf8.count) + "\n").utf8)
+    try! (npy + Data(pixels)).write(to: scratch / "pixels.npy")
+    try! Data(rows.utf8).write(to: scratch / "rows.ndjson")
+    let made = shell(
+      "set -e; gx-cat --meta rows.ndjson pixels.npy -o raw.tar; gx-normalize < raw.tar > train.tar")
+    #expect(made.status == 0, "\(made.stderr)")
+  }
+
+  func shell(_ line: String) -> Run.Result { try! Run.shell(line, in: scratch.url) }
+  func exists(_ name: String) -> Bool { FileManager.default.fileExists(atPath: (scratch / name).path) }
+  func objects(_ text: String) -> [[String: Any]] {
+    text.split(separator: "\n").map { try! JSONSerialization.jsonObject(with: Data($0.utf8)) as! [String: Any] }
+  }
+}
+
+@Suite struct Training {
+  let bars = Bars()
+  /// A run of a few seconds, even unoptimised.
+  let train = "gx-train -q -j 1 --epochs 3 --batch 16 --augment flip=hv"
+
+  @Test func learnsLogsAndClassifies() throws {
+    let run = bars.shell("\(train) --epochs 8 --batch 8 -o m.safetensors < train.tar")
+    #expect(run.status == 0 && run.stderr.isEmpty, "\(run.stderr)")
+    let rows = bars.objects(run.text)
+    #expect(rows.map { $0["epoch"] as? Int } == Array(1...8))
+    let fields = ["lr", "train_loss", "train_accuracy", "val_loss", "val_accuracy", "val_macro_f1", "images_per_s"]
+    for row in rows { for field in fields { #expect(row[field] is Double, "\(field)") } }
+
+    let scored = bars.shell("set -o pipefail; gx-infer -m m.safetensors < train.tar | gx-eval --json --split test")
+    #expect(scored.status == 0, "\(scored.stderr)")
+    let scores = try #require(bars.objects(scored.text).first)
+    #expect(try #require(scores["accuracy"] as? Double) > 0.9, "\(scored.text)")
+  }
+
+  @Test func aFileAPipeAndAnotherOrderGiveTheSameModel() {
+    let run = bars.shell(
+      """
+      set -e -o pipefail
+      \(train) -o a < train.tar > /dev/null
+      cat train.tar | \(train) --tmp . -o b > /dev/null
+      gx-shuffle < train.tar | \(train) -o c > /dev/null
+      cmp a b; cmp a c; ls
+      """)
+    #expect(run.status == 0, "\(run.stderr)")
+    #expect(!run.lines.contains { $0.hasPrefix("gx.") }, "the spool has no name")
+  }
+
+  @Test func resumesToTheSameBytes() {
+    let run = bars.shell(
+      """
+      set -e
+      \(train) --epochs 20 -o whole < train.tar > /dev/null
+      # Its log's first line says that the first epoch is done; one of the nineteen after it is then cut off.
+      set -m
+      mkfifo log
+      \(train) --epochs 20 -c check -o part < train.tar > log 2> said &
+      exec 3< log; read -r line <&3
+      kill -TERM $!
+      wait $! || echo "status $?"
+      \(train) --epochs 20 -c check --resume -o part < train.tar > /dev/null
+      cmp whole part
+      """)
+    #expect(run.status == 0, "\(run.stderr)")
+    #expect(run.text == "status 143\n")
+  }
+
+  @Test(arguments: [("INT", 130), ("TERM", 143)]) func aSignalLeavesTheBestModel(signal: String, status: Int) {
+    let run = bars.shell(
+      """
+      set -m
+      mkfifo log
+      gx-train -j 1 --epochs 100000 --batch 16 -o m < train.tar > log 2> said &
+      exec 3< log; read -r line <&3
+      kill -\(signal) $!
+      wait $!; echo $?
+      gx-infer -m m < train.tar | wc -l
+      """)
+    #expect(run.lines == ["\(status)", "120"], "\(run.stderr)")
+    #expect(bars.shell("grep -c 'best model so far' said").text == "1\n")
+  }
+
+  @Test func aModelAppearsWholeOrNotAtAll() {
+    let run = bars.shell(
+      """
+      echo old > m
+      head -c 20000 train.tar | \(train) -o m; echo $?
+      \(train) -o m < raw.tar; echo $?
+      \(train) -o no/such/m < train.tar; echo $?
+      set -m
+      \(train) --epochs 100000 -o m < train.tar > log &
+      while [ ! -s log ]; do sleep 0.05; done
+      kill -KILL $!; wait $!; echo $?
+      cat m; ls
+      """)
+    #expect(run.lines.prefix(5) == ["1", "1", "1", "137", "old"], "\(run.text)\(run.stderr)")
+    #expect(run.lines.dropFirst(5) == ["log", "m", "pixels.npy", "raw.tar", "rows.ndjson", "train.tar"])
+    #expect(run.stderr.contains("pixels are u8, not floats: put gx-normalize before"))
+    #expect(run.stderr.contains("no/such/m"))
+  }
+
+  @Test func survivesTheLossOfTheLogsReader() {
+    let run = bars.shell("\(train) -o m < train.tar | head -n 1 | wc -l; echo ${PIPESTATUS[0]}; ls m")
+    #expect(run.lines == ["1", "0", "m"] && run.stderr.isEmpty, "\(run.stderr)")
+    let full = bars.shell("\(train) -o full < train.tar > /dev/full; echo $?; ls full")
+    #expect(full.lines == ["1", "full"])
+    #expect(full.stderr.contains("No space left on device; training goes on without a log"), "\(full.stderr)")
+  }
+
+  @Test func holdsOutWhatNobodySetAside() {
+    let run = bars.shell(
+      "gx-cat --split train train.tar | gx-train -j 1 --epochs 1 --batch 16 -o m")
+    #expect(run.status == 0)
+    #expect(run.stderr.contains("no records of split val: 10 records are held out"), "\(run.stderr)")
+    #expect(run.stderr.contains("62 pictures to train on, 10 to validate on, 2 classes"), "\(run.stderr)")
+  }
+
+  @Test func validatesOnAnotherFile() {
+    let run = bars.shell(
+      """
+      set -e
+      gx-cat --split train -o a.tar train.tar
+      gx-cat --split val -o b.tar train.tar
+      \(train) -o two --val b.tar < a.tar | sed 's/,"seconds.*//' > two.log
+      \(train) -o one < train.tar | sed 's/,"seconds.*//' > one.log
+      cmp one.log two.log
+      sed 's/"split":"train"/"split":"val"/' rows.ndjson > leak.ndjson
+      gx-cat --meta leak.ndjson pixels.npy | gx-normalize > leak.tar
+      ! \(train) -o three --val leak.tar < a.tar
+      """)
+    #expect(run.status == 0, "\(run.text)\(run.stderr)")
+    #expect(run.stderr.contains("leak.tar: record 'bar.0': the galaxy is among those to train on"), "\(run.stderr)")
+  }
+
+  @Test func refusesAGalaxyInTwoSplits() {
+    let run = bars.shell(
+      """
+      sed 's/"bar.7"/"bar.1"/' rows.ndjson > leak.ndjson
+      gx-cat --meta leak.ndjson pixels.npy | gx-normalize | \(train) -o m
+      """)
+    #expect(run.status == 1 && run.text.isEmpty && !bars.exists("m"))
+    #expect(run.stderr.contains("record 'bar.1': the galaxy is in two splits, train and val"), "\(run.stderr)")
+  }
+
+  @Test func failedRecordsArePassedOver() {
+    let run = bars.shell(
+      """
+      sed '1s/"z"/"error":"torn","z"/' rows.ndjson > torn.ndjson
+      gx-cat --meta torn.ndjson pixels.npy | gx-normalize 2> /dev/null | gx-train -j 1 --epochs 1 --batch 16 -o m
+      """)
+    #expect(run.status == 0, "\(run.stderr)")
+    #expect(run.stderr.contains("1 records carry an error"), "\(run.stderr)")
+    #expect(run.stderr.contains("71 pictures to train on"), "\(run.stderr)")
+  }
+
+  @Test(arguments: [
+    "", "-o m --arch resnet", "-o m --epochs 0", "-o m --augment rotate", "-o m --class-weights x", "-o m --resume",
+    "-o m --checkpoint-every 0", "-o m --optimizer adagrad", "-o m --schedule linear", "-o m --best accuracy",
+    "-o m --lr -1", "-o m --ema 2", "-o m operand", "-o m --hold-out 1", "-o m --seed -1",
+  ]) func badUsage(options: String) {
+    let run = bars.shell("gx-train \(options) < train.tar")
+    #expect(run.status == 2 && run.text.isEmpty && !run.stderr.isEmpty, "\(options): \(run.stderr)")
+    #expect(!bars.exists("m"))
+  }
+}
+
+@Suite struct Inference {
+  let bars = Bars()
+
+  init() {
+    let run = bars.shell("gx-train -q -j 1 --epochs 2 --batch 16 --augment crop=12,flip=h -o m < train.tar > log")
+    #expect(run.status == 0, "\(run.stderr)")
+  }
+
+  @Test func aRowForEachRecordInOrder() throws {
+    let run = bars.shell("gx-infer -m m --logits < train.tar")
+    #expect(run.status == 0 && run.stderr.isEmpty, "\(run.stderr)")
+    let rows = bars.objects(run.text)
+    #expect(rows.map { $0["id"] as? String } == (0..<120).map { "bar.\($0)" })
+    #expect(run.lines[0].hasPrefix(#"{"id":"bar.0","label":"h","split":"train","z":0.10,"prediction":"#))
+    for row in rows {
+      #expect(row["ops"] == nil)
+      let probabilities = try #require(row["probabilities"] as? [String: Double])
+      let logits = try #require(row["logits"] as? [String: Double])
+      let prediction = try #require(row["prediction"] as? String)
+      #expect(Set(probabilities.keys) == ["h", "v"] && abs(probabilities.values.reduce(0, +) - 1) < 1e-5)
+      #expect(probabilities[prediction] == probabilities.values.max() && logits[prediction] == logits.values.max())
+      #expect(row["confidence"] as? Double == probabilities[prediction])
+      let odds = exp(logits["h"]! - logits["v"]!)
+      #expect(abs(probabilities["h"]! / probabilities["v"]! - odds) < 1e-3 * odds)
+    }
+  }
+
+  @Test func finishesThePreparationAndAnyNumberOfThreadsIsTheSame() {
+    let run = bars.shell(
+      """
+      set -e -o pipefail
+      gx-infer -m m -j 1 < train.tar > one
+      gx-infer -m m -j 3 < train.tar | cmp - one
+      gx-infer -m m -o two < raw.tar; cmp one two
+      cat raw.tar | gx-infer -m m --unbuffered | cmp - one
+      """)
+    #expect(run.status == 0, "\(run.text)\(run.stderr)")
+  }
+
+  @Test func refusesOtherPreparation() {
+    let run = bars.shell("gx-resize 14 < raw.tar | gx-normalize | gx-infer -m m")
+    #expect(run.status == 1 && run.text.isEmpty)
+    #expect(run.stderr.contains("bar.0: was prepared otherwise than the model's training data: step 1 is"))
+    let again = bars.shell("gx-normalize < train.tar | gx-infer -m m -o rows; echo $?; ls rows")
+    #expect(again.text.hasPrefix("1\n") && !bars.exists("rows"))
+  }
+
+  @Test func foreignFloatsNeedAWord() {
+    let made = bars.shell(
+      """
+      mkdir x && cd x && tar xf ../train.tar
+      for f in *.json; do sed -i 's/"ops":[^]]*]/"foreign":true/' "$f"; done
+      tar cf ../foreign.tar --sort=name *
+      """)
+    #expect(made.status == 0, "\(made.stderr)")
+    let refused = bars.shell("gx-infer -m m < foreign.tar")
+    #expect(refused.status == 1 && refused.stderr.contains("f32 without 'ops'"), "\(refused.stderr)")
+    // They lack the crop, so they are not what the model takes; each row says so.
+    let assumed = bars.shell("gx-infer -m m --assume-ops all < foreign.tar 2> /dev/null")
+    #expect(assumed.status == 3 && assumed.lines.count == 120)
+    #expect(assumed.lines.allSatisfy { $0.contains("the picture is [16, 16, 1], the model takes [12, 12, 1]") })
+  }
+
+  @Test func aFailedRecordIsARowWithItsError() {
+    let run = bars.shell(
+      """
+      sed '7s/"z"/"error":"torn","z"/' rows.ndjson > torn.ndjson
+      gx-cat --meta torn.ndjson pixels.npy -o torn.tar
+      gx-infer -m m < torn.tar > rows; echo $?
+      gx-infer -m m --max-errors 1 < torn.tar | cmp - rows; echo ${PIPESTATUS[0]}
+      """)
+    #expect(run.lines == ["3", "0"], "\(run.stderr)")
+    let rows = bars.objects(bars.shell("cat rows").text)
+    #expect(rows.count == 120 && rows.count { $0["prediction"] != nil } == 119)
+    #expect(rows[6]["error"] as? String == "torn" && rows[6]["prediction"] == nil)
+    #expect(run.stderr.contains("1 of 120 records failed"))
+  }
+
+  @Test func aTruncatedStreamNeverLooksWhole() {
+    let run = bars.shell(
+      """
+      head -c 30000 train.tar | gx-infer -m m > rows; echo $?
+      tail -c 1 rows | od -An -c
+      head -c 30000 train.tar | gx-infer -m m -o file; echo $?
+      """)
+    #expect(run.lines.first == "1" && run.lines.last == "1" && !bars.exists("file"))
+    #expect(!run.text.contains("\\n"), "the last row is left open: \(run.text)")
+  }
+
+  @Test func badModelsAndUsage() {
+    #expect(bars.shell("gx-infer < train.tar").status == 2)
+    #expect(bars.shell("gx-infer -m m --assume-ops some < train.tar").status == 2)
+    let missing = bars.shell("gx-infer -m nothing < train.tar")
+    #expect(missing.status == 1 && missing.stderr.contains("nothing: No such file"))
+    let other = bars.shell("gx-infer -m raw.tar < train.tar")
+    #expect(other.status == 1 && other.stderr.contains("raw.tar: safetensors header"), "\(other.stderr)")
+    let cut = bars.shell("head -c 100000 m > cut; gx-infer -m cut < train.tar")
+    #expect(cut.status == 1 && cut.text.isEmpty && cut.stderr.contains("cut: "), "\(cut.stderr)")
+  }
+}
