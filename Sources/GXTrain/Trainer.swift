@@ -80,7 +80,8 @@ public final class Trainer {
     )
     errors = .allocate(capacity: plan.batch * classes.count)
 
-    let network = try Network(graph: graph, batch: plan.batch, training: true, threads: threads)
+    let network = try Network(
+      graph: graph, batch: plan.batch, training: true, precision: plan.precision, threads: threads)
     judge = try Network(graph: graph, batch: plan.batch, training: false, threads: threads)
     var random = Random(seed: plan.seed, id: "weights")
     try network.initialize(random: &random)

@@ -27,6 +27,8 @@ public struct TrainingPlan: Sendable {
   public var criterion = Criterion.valLoss
   /// Ends the run after as many epochs without a better one; nil: never.
   public var patience: Int?
+  /// Of the pictures between the layers, in training alone; validation and inference are in f32.
+  public var precision = Precision.f32
   /// For `Schedule.plateau`.
   public var plateau = Plateau()
 
@@ -67,6 +69,7 @@ public struct TrainingPlan: Sendable {
     fields["augment"] = augmentation?.json ?? .null
     fields["best"] = .string(criterion.rawValue)
     fields["patience"] = patience.map(JSON.int) ?? .null
+    fields["precision"] = .string(precision.rawValue)
     return fields
   }
 }

@@ -56,6 +56,7 @@ let command = Command(
     Option("checkpoint", "c", "FILE", "keep all that is needed to go on in FILE"),
     Option("checkpoint-every", nil, "N|Ns", "epochs, or seconds, between checkpoints [1]"),
     Option("resume", nil, nil, "go on from the checkpoint, if it is there; to the same result"),
+    Option("precision", nil, "TYPE", "compute in f32 or bf16, if the processor can: twice as fast, less exact [f32]"),
     Option("half", nil, nil, "write weights as f16"),
     Option("threads", "j", "N", "threads; another number changes the last bits [all cores]"),
     Option("tmp", nil, "DIR", "where a pipe is spooled to [$TMPDIR or /var/tmp]"),
@@ -140,6 +141,7 @@ func plan(_ arguments: Arguments, for architecture: Architecture) throws -> Trai
   plan.labelSmoothing = try arguments.double("label-smoothing", in: 0...0.9) ?? plan.labelSmoothing
   plan.mixup = try arguments.double("mixup", in: 0...100) ?? plan.mixup
   plan.criterion = try arguments.choice("best", Criterion.self) ?? plan.criterion
+  plan.precision = try arguments.choice("precision", Precision.self) ?? plan.precision
   if let patience = try arguments.int("patience", in: 0...100_000) { plan.patience = patience == 0 ? nil : patience }
   do {
     if let weights = arguments.string("class-weights") { plan.classWeights = try ClassWeights(weights) }
