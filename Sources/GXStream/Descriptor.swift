@@ -190,13 +190,6 @@ public final class ByteSource {
     return storage
   }
 
-  /// Where in the file `bytes` lie, if they are a view that `take` gave out of a mapping.
-  public func fileOffset(of bytes: UnsafeRawBufferPointer) -> Int? {
-    guard let mapping, let start = bytes.baseAddress else { return nil }
-    let offset = UnsafeRawPointer(mapping.base).distance(to: start)
-    return offset >= 0 && offset + bytes.count <= mapping.bytes.count ? offset : nil
-  }
-
   /// Copies up to `out.count` bytes into `out` and returns how many there were: fewer only at the end.
   public func read(into out: UnsafeMutableRawBufferPointer) throws -> Int {
     if let mapping {

@@ -81,6 +81,8 @@ public final class RecordReader {
   private var ahead: TarMember?
   /// The bytes of the stream that the record last read stands on: whole members, headers and padding.
   public private(set) var range = 0..<0
+  /// Where the pixels of the record last read begin in the stream; nil if it has none.
+  public private(set) var pixelOffset: Int?
 
   public init(_ source: ByteSource) { tar = TarReader(source) }
 
@@ -103,6 +105,7 @@ public final class RecordReader {
         end = tar.offset
       }
       range = first.offset..<end
+      pixelOffset = builder.pixelOffset
       return builder.record()
     }
     return nil
@@ -121,6 +124,7 @@ public final class RecordReader {
 /// Gathers the members of one record.
 private struct RecordBuilder {
   var result: Record
+  var pixelOffset: Int?
   var seen: Set<String> = []
   var bytes = 0
   var failure: String?
@@ -146,7 +150,9 @@ private struct RecordBuilder {
       if ext == "json" {
         try readJSON(data)
       } else if ext == "npy" {
-        result.tensor = try Npy.decode(data)
+        let tensor = try Npy.decode(data)
+        result.tensor = tensor
+        pixelOffset = member.dataOffset + data.count - tensor.byteCount
       } else if ext.hasSuffix(".npy") {
         result.extras.append((String(ext.dropLast(4)), try Npy.decode(data)))
       } else {

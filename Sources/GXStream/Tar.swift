@@ -5,6 +5,8 @@ struct TarMember {
   var name: String
   /// Where its first header begins, in bytes from the start of the stream.
   var offset: Int
+  /// Where its content begins.
+  var dataOffset: Int
   var content: Result<Storage, GXError>
 }
 
@@ -82,11 +84,11 @@ struct TarReader {
           (longName, longSize, start) = (nil, nil, nil)
           continue
         }
-        return TarMember(name: name, offset: start ?? offset, content: try content(size))
+        return TarMember(name: name, offset: start ?? offset, dataOffset: source.offset, content: try content(size))
       case UInt8(ascii: "1"), UInt8(ascii: "2"), UInt8(ascii: "3"), UInt8(ascii: "4"), UInt8(ascii: "6"):
         let kind = header.type <= UInt8(ascii: "2") ? "a link" : "a device or FIFO"
         return TarMember(
-          name: longName ?? header.name, offset: start ?? offset,
+          name: longName ?? header.name, offset: start ?? offset, dataOffset: source.offset,
           content: .failure(GXError("is \(kind), not a file (archive with 'tar -h' to follow links)")))
       default: throw fault(offset, "member type '\(Character(Unicode.Scalar(header.type)))' is not read")
       }

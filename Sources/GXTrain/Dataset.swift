@@ -56,15 +56,13 @@ public final class Dataset: @unchecked Sendable {
     self.input = input
     var digest: UInt64 = 0
     var index = Index(validating: training)
-    let source = input.source()
-    let reader = RecordReader(source)
+    let reader = RecordReader(input.source())
     while let record = try reader.next() {
       do {
         guard let (split, label, tensor) = try index.admit(record) else { continue }
         try tensor.withBytes { bytes in
           guard allFinite(bytes, tensor.dtype) else { throw GXError("a pixel is not finite") }
-          guard let offset = source.fileOffset(of: bytes) else { throw GXError("the file cannot be mapped") }
-          index.add(record, split, label, offset: offset - input.start)
+          index.add(record, split, label, offset: reader.pixelOffset!)
           digest &+= xxh64(bytes, seed: stableHash("\(record.id)\0\(record.copy)\0\(record.label!)\0\(split)"))
         }
       } catch {
