@@ -3,6 +3,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -35,4 +38,13 @@ static inline int gx_set_pipe_size(int fd, int size) { return fcntl(fd, F_SETPIP
 static inline int gx_terminal_columns(int fd) {
   struct winsize w;
   return ioctl(fd, TIOCGWINSZ, &w) == 0 ? w.ws_col : 0;
+}
+
+/// Pictures come and go by the thousand: without this, malloc would give their memory back to the kernel and ask
+/// for it again each time, and the page faults would cost as much as the work. Up to 64 MiB are kept.
+static inline void gx_keep_freed_memory(void) {
+#ifdef __GLIBC__
+  mallopt(M_MMAP_THRESHOLD, 32 << 20);
+  mallopt(M_TRIM_THRESHOLD, 64 << 20);
+#endif
 }

@@ -84,6 +84,7 @@ public struct Command: Sendable {
   public func main(_ body: (Arguments) throws -> ExitStatus) -> Never {
     Log.name = name
     Signals.install()
+    gx_keep_freed_memory()
     do {
       let arguments = try parse(CommandLine.arguments)
       if arguments.has("help") { finish(printing: help) }
