@@ -32,6 +32,10 @@ public struct TrainingPlan: Sendable {
   /// For `Schedule.plateau`.
   public var plateau = Plateau()
 
+  /// A galaxy has no up or down, and its class hangs neither on its size in the frame nor on the exposure.
+  public static let standardAugmentation =
+    "rotate=180,flip=hv,zoom=0.85:1.15,shift=0.04,brightness=0.05,contrast=0.1,fill=reflect"
+
   /// What an architecture is trained with where the user says nothing else.
   public init(for architecture: Architecture) {
     switch architecture {
@@ -39,13 +43,12 @@ public struct TrainingPlan: Sendable {
       (epochs, batch) = (50, 32)
       (rule, learningRate, schedule, patience) = (UpdateRule(named: "adam")!, 1e-3, .plateau, 7)
     case .gxnet:
-      (epochs, batch) = (40, 32)
-      (rule, learningRate, schedule) = (UpdateRule(named: "adamw")!, 3e-3, Schedule(named: "one-cycle", epochs: 40)!)
-      weightDecay = 0.05
+      (epochs, batch) = (60, 32)
+      (rule, learningRate, schedule) = (UpdateRule(named: "adamw")!, 3e-3, Schedule(named: "one-cycle", epochs: 60)!)
+      (weightDecay, average, labelSmoothing) = (0.05, 0.995, 0.1)
       criterion = .valMacroF1
     }
-    // A galaxy has no up or down, and its class does not hang on its size.
-    augmentation = try! Augmentation(spec: "rotate=180,flip=hv,zoom=0.9:1.1")
+    augmentation = try! Augmentation(spec: Self.standardAugmentation)
   }
 
   /// Every setting, by the name of gx-train's option.

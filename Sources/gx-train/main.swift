@@ -29,12 +29,12 @@ let command = Command(
   options: [
     Option("output", "o", "MODEL", "the model; appears only when it is whole (required)"),
     Option("arch", "a", "NAME", "gxnet or seed [gxnet]"),
-    Option("epochs", "e", "N", "times over all train records [gxnet 40, seed 50]"),
+    Option("epochs", "e", "N", "times over all train records [gxnet 60, seed 50]"),
     Option("batch", "b", "N", "pictures a step [32]"),
     Option(
       "augment", nil, "SPEC",
       "random changes, fresh each epoch: see gx-augment; may end in crop=N, which "
-        + "becomes the net's input; or none [rotate=180,flip=hv,zoom=0.9:1.1]"),
+        + "becomes the net's input; or none [\(TrainingPlan.standardAugmentation)]"),
     .seed,
     Option("val", nil, "FILE", "validate on this stream's records of split val, or of none"),
     Option("hold-out", nil, "SHARE", "how much to hold out where there is nothing to validate on [0.15]"),
@@ -46,9 +46,9 @@ let command = Command(
     Option("warmup", nil, "EPOCHS", "let the rate rise before the schedule begins [0]"),
     Option("weight-decay", nil, "D", "of all but biases and batch normalisation [gxnet 0.05, seed 0]"),
     Option("clip", nil, "NORM", "scale longer gradients down to this norm [no limit]"),
-    Option("ema", nil, "DECAY", "keep an exponential moving average of the weights instead, such as 0.998"),
+    Option("ema", nil, "DECAY", "keep the weights' exponential moving average instead; 0: not [gxnet 0.995]"),
     Option("dropout", nil, "RATE", "before the last layer [the architecture's]"),
-    Option("label-smoothing", nil, "SHARE", "of each target, spread over all classes [0]"),
+    Option("label-smoothing", nil, "SHARE", "of each target, spread over all classes [gxnet 0.1, seed 0]"),
     Option("mixup", nil, "ALPHA", "blend pairs of pictures, by Beta(ALPHA, ALPHA) [0: not]"),
     Option("class-weights", "w", "W", "none, balanced, or A=1,B=2 [none]"),
     Option("best", nil, "SCORE", "val_loss, val_accuracy or val_macro_f1 [gxnet val_macro_f1, seed val_loss]"),
