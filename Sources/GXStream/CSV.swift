@@ -53,8 +53,8 @@ public final class CSVReader {
     lines += 1
     do {
       return try source.line(limit: Limits.csvRowBytes, into: &buffer) != nil
-    } catch let error as GXError {
-      throw error.message.hasPrefix("line is longer") ? error.at("\(source.name), line \(lines)") : error
+    } catch let error as ByteSource.LineTooLong {
+      throw GXError("\(error)").at("\(source.name), line \(lines)")
     }
   }
 

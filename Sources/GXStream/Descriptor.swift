@@ -156,6 +156,9 @@ public final class ByteSource {
     return UnsafeRawBufferPointer(rebasing: buffer[position..<filled])
   }
 
+  /// What is at hand, without taking it: at least one byte unless the end has come. Waits for no more than that.
+  func atHand() throws -> UnsafeRawBufferPointer { try peek(mapping == nil ? 1 : 1 << 16) }
+
   /// Takes exactly `count` bytes; nil at the end of the file if none is left.
   /// - Throws: where the file ends within them.
   public func take(_ count: Int) throws -> Storage? {
@@ -179,7 +182,7 @@ public final class ByteSource {
   public func takeAll(limit: Int) throws -> Storage {
     var bytes: [UInt8] = []
     while true {
-      let chunk = try peek(1 << 16)
+      let chunk = try atHand()
       if chunk.isEmpty { break }
       guard bytes.count + chunk.count <= limit else { throw GXError("\(name): more than the limit of \(limit) bytes") }
       bytes.append(contentsOf: chunk)
@@ -225,29 +228,29 @@ public final class ByteSource {
   public func skip(_ count: Int) throws {
     var left = count
     while left > 0 {
-      let n = min(left, try peek(1).count)
-      if n == 0 { throw ended(at: offset, missing: left) }
-      if mapping != nil {
-        let all = min(left, mapping!.bytes.count - position)
-        advance(all)
-        left -= all
-      } else {
-        advance(n)
-        left -= n
-      }
+      let n = min(left, try mapping.map { $0.bytes.count - position } ?? atHand().count)
+      if n <= 0 { throw ended(at: offset, missing: left) }
+      advance(n)
+      left -= n
     }
   }
 
+  /// A line that was passed over; what follows it can be read.
+  struct LineTooLong: Error, CustomStringConvertible {
+    let limit: Int
+    var description: String { "line is longer than the limit of \(limit) bytes" }
+  }
+
   /// Reads up to the next newline, which `out` does not get. Returns whether there was one; nil at the end.
-  /// - Throws: where a line is longer than `limit` bytes; that line is passed over.
+  /// - Throws: `LineTooLong` where a line is longer than `limit` bytes.
   func line(limit: Int, into out: inout [UInt8]) throws -> Bool? {
     out.removeAll(keepingCapacity: true)
     var length = 0
     while true {
-      let chunk = try peek(1 << 16)
+      let chunk = try atHand()
       if chunk.isEmpty {
         if length == 0 { return nil }
-        if length > limit { throw GXError("line is longer than the limit of \(limit) bytes") }
+        if length > limit { throw LineTooLong(limit: limit) }
         return false
       }
       let found = memchr(chunk.baseAddress!, 10, chunk.count)
@@ -256,7 +259,7 @@ public final class ByteSource {
       if length <= limit { out.append(contentsOf: chunk[..<n]) }
       advance(found == nil ? n : n + 1)
       if found != nil {
-        if length > limit { throw GXError("line is longer than the limit of \(limit) bytes") }
+        if length > limit { throw LineTooLong(limit: limit) }
         return true
       }
     }

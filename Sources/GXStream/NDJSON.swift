@@ -59,8 +59,8 @@ public final class NDJSONReader {
       do {
         guard let read = try source.line(limit: Limits.jsonBytes, into: &buffer) else { return nil }
         ended = read
-      } catch let error as GXError where error.message.hasPrefix("line is longer") {
-        throw BadLine(fault: error.at(place))
+      } catch let error as ByteSource.LineTooLong {
+        throw BadLine(fault: GXError("\(error)").at(place))
       }
       guard ended else {
         throw GXError("\(place): breaks off without a newline; whatever wrote it did not finish")

@@ -61,7 +61,7 @@ func standardItems(root: String?) throws -> () throws -> Item? {
     throw UsageError("stdin is a terminal; name PICTUREs, or send a manifest, a tar or a picture")
   }
   let source = ByteSource()
-  let start = try source.peek(512)
+  let start = try source.peek(Image.Format.sniffLength)
   if start.isEmpty { throw GXError("stdin is empty") }
   if Image.Format(sniffing: start.prefix(Image.Format.sniffLength)) != nil {
     var picture: Storage? = try source.takeAll(limit: Limits.tensorBytes)

@@ -20,6 +20,18 @@ import Testing
     return (run.status, run.lines, run.stderr)
   }
 
+  @Test func aLiveManifestIsNotWaitedFor() throws {
+    try place("444.jpg", as: "b.jpg")
+    let run = try Run.shell(
+      """
+      mkfifo rows; (printf '{"path":"b.jpg"}\\n'; sleep 5) > rows &
+      gx-decode --unbuffered < rows > out &
+      for i in $(seq 40); do [ -s out ] && break; sleep 0.1; done
+      [ -s out ] && jobs -r | wc -l; kill %1
+      """, in: scratch.url)
+    #expect(run.lines == ["2"], "the record came only when the manifest had ended")
+  }
+
   @Test func pathsBecomeRecordsInTheirOrder() throws {
     try place("444.jpg", as: "b.jpg")
     try place("rgba8.png", as: "sub/J0946.5+01.png")
