@@ -34,9 +34,10 @@ public final class Output {
 }
 
 /// The tensor stream on stdin. Refuses a terminal.
-public func standardRecords() throws -> RecordReader {
+/// - Parameter map: false where records are held for long: views would keep the file's pages in memory.
+public func standardRecords(map: Bool = true) throws -> RecordReader {
   if isatty(STDIN_FILENO) == 1 { throw UsageError("stdin is a terminal; a tensor stream was expected") }
-  return RecordReader(ByteSource())
+  return RecordReader(ByteSource(map: map))
 }
 
 /// Counts of what passed, and the exit status that follows from them and `--max-errors`.

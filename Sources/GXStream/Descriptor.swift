@@ -8,6 +8,9 @@ public func systemError(_ code: Int32 = errno) -> String { String(cString: strer
 /// The size that gx asks for pipes and uses for buffers, in bytes.
 let bufferSize = 1 << 20
 
+/// How many bytes of a mapping may lie behind the reader before their pages go back to the kernel.
+private let releaseStep = 1 << 18
+
 /// The most bytes that a pipe takes in one piece, whatever happens to the writer (POSIX).
 private let pipeAtom = 4096
 
@@ -273,9 +276,11 @@ public final class ByteSource {
     position += count
     offset += count
     guard let mapping else { return }
-    let behind = position / pageSize * pageSize - bufferSize
-    if behind - released >= bufferSize {
-      madvise(mapping.base + released, behind - released, MADV_DONTNEED)
+    let behind = position / pageSize * pageSize - releaseStep
+    if behind - released >= releaseStep {
+      // From further back than was released last: records still at work may have called pages back.
+      let start = max(0, released - 64 * releaseStep)
+      madvise(mapping.base + start, behind - start, MADV_DONTNEED)
       released = behind
     }
   }

@@ -59,7 +59,7 @@ func wholeShuffle(seed: UInt64, folder: String?, to sink: ByteSink) throws {
 }
 
 func streamShuffle(seed: UInt64, size: Int, to sink: ByteSink) throws {
-  let reader = try standardRecords()
+  let reader = try standardRecords(map: false)
   let writer = RecordWriter(sink)
   var random = Random(seed: seed)
   var held: [Record] = []
