@@ -19,9 +19,8 @@ let command = Command(
     split), else the first two are picture and label; other columns become fields. Pictures without a row and rows
     without a picture become rows with "error". Without FOLDERs, the CSV's rows are listed.
 
-    --map Class1=spiral,... renames labels; --classes says which there are, then any other is an error. Where there
-    is no label column, and the map's names are columns of votes or probabilities, the highest of them gives the
-    label.
+    --map Class1=spiral,... renames labels; --classes says which there are, then any other is an error. Without a
+    label column the map's names may be columns of votes or probabilities: the highest of them gives the label.
 
     --split shares each label's pictures out by a hash of their ids, so that the shares are exact, and the same
     whenever it is run; a split that the CSV gives is kept.
