@@ -30,7 +30,7 @@ public final class Network {
   /// - Parameters:
   ///   - batch: samples in each run. A caller with fewer fills up with anything.
   ///   - training: with a backward pass; batch statistics, dropout.
-  ///   - precision: of the pictures between layers. bf16 takes half the time and memory of f32, and leaves
+  ///   - precision: of the pictures between layers. bf16 takes less time and half the memory of f32, and leaves
   ///     logits about 1 % off; it is used only where the processor has instructions for it (see `precision`).
   ///   - threads: for this and all later work of the calling thread; nil leaves it to OpenMP (all cores,
   ///     or `OMP_NUM_THREADS`). The threads meet after every layer, so on a busy machine, and for single

@@ -56,7 +56,7 @@ let command = Command(
     Option("checkpoint", "c", "FILE", "keep all that is needed to go on in FILE"),
     Option("checkpoint-every", nil, "N|Ns", "epochs, or seconds, between checkpoints [1]"),
     Option("resume", nil, nil, "go on from the checkpoint, if it is there; to the same result"),
-    Option("precision", nil, "TYPE", "compute in f32 or bf16, if the processor can: twice as fast, less exact [f32]"),
+    Option("precision", nil, "TYPE", "compute in f32 or bf16, if the processor can: faster, less exact [f32]"),
     Option("half", nil, nil, "write weights as f16"),
     Option("threads", "j", "N", "threads; another number changes the last bits [all cores]"),
     Option("tmp", nil, "DIR", "where a pipe is spooled to [$TMPDIR or /var/tmp]"),
