@@ -1,0 +1,79 @@
+import GXCommand
+import GXCore
+import GXImage
+import GXNet
+
+/// The plan as options of a command.
+extension TrainingPlan {
+  /// The rows of the option table.
+  public static let options = [
+    Option("epochs", "e", "N", "times over all train records [gxnet 60, seed 50]"),
+    Option("batch", "b", "N", "pictures a step [32]"),
+    Option(
+      "augment", nil, "SPEC",
+      "random changes, fresh each epoch: see gx-augment; may end in crop=N, which "
+        + "becomes the net's input; or none [\(TrainingPlan.standardAugmentation)]"),
+    .seed,
+    Option("lr", nil, "RATE", "peak learning rate [gxnet 0.003, seed 0.001]"),
+    Option("optimizer", nil, "NAME", "sgd, adam or adamw [gxnet adamw, seed adam]"),
+    Option("momentum", nil, "M", "of sgd [0.9]"),
+    Option("nesterov", nil, nil, "sgd looks ahead"),
+    Option("schedule", nil, "NAME", "\(Schedule.names.joined(separator: ", ")) [gxnet one-cycle, seed plateau]"),
+    Option("warmup", nil, "EPOCHS", "let the rate rise before the schedule begins [0]"),
+    Option("weight-decay", nil, "D", "of all but biases and batch normalisation [gxnet 0.05, seed 0]"),
+    Option("clip", nil, "NORM", "scale longer gradients down to this norm [no limit]"),
+    Option("ema", nil, "DECAY", "keep the weights' exponential moving average instead; 0: not [gxnet 0.995]"),
+    Option("dropout", nil, "RATE", "before the last layer [the architecture's]"),
+    Option("label-smoothing", nil, "SHARE", "of each target, spread over all classes [gxnet 0.1, seed 0]"),
+    Option("mixup", nil, "ALPHA", "blend pairs of pictures, by Beta(ALPHA, ALPHA) [0: not]"),
+    Option("class-weights", "w", "W", "none, balanced, or A=1,B=2 [none]"),
+    Option("best", nil, "SCORE", "val_loss, val_accuracy or val_macro_f1 [gxnet val_macro_f1, seed val_loss]"),
+    Option("patience", nil, "N", "stop after N epochs without a better one; 0: never [gxnet 0, seed 7]"),
+    Option("precision", nil, "TYPE", "compute in f32 or bf16, if the processor can: faster, less exact [f32]"),
+  ]
+
+  /// The architecture's plan, changed by what the options say.
+  /// - Throws: `UsageError` that names the option.
+  public init(_ arguments: Arguments, for architecture: Architecture) throws {
+    self.init(for: architecture)
+    seed = try arguments.seed()
+    epochs = try arguments.int("epochs", in: 1...100_000) ?? epochs
+    batch = try arguments.int("batch", in: 1...4096) ?? batch
+    learningRate = try arguments.double("lr", in: 0...1000) ?? learningRate
+    let momentum = try arguments.double("momentum", in: 0...0.9999) ?? 0.9
+    rule = try arguments.named("optimizer", UpdateRule.names, rule) {
+      UpdateRule(named: $0, momentum: momentum, nesterov: arguments.has("nesterov"))
+    }
+    schedule = try arguments.named("schedule", Schedule.names, schedule) {
+      Schedule(named: $0, epochs: epochs)
+    }
+    warmup = try arguments.double("warmup", in: 0...Double(epochs)) ?? 0
+    weightDecay = try arguments.double("weight-decay", in: 0...10) ?? weightDecay
+    clip = try arguments.double("clip", in: 1e-6...1e6) ?? clip
+    average = try arguments.double("ema", in: 0...0.999999) ?? average
+    labelSmoothing = try arguments.double("label-smoothing", in: 0...0.9) ?? labelSmoothing
+    mixup = try arguments.double("mixup", in: 0...100) ?? mixup
+    criterion = try arguments.choice("best", Criterion.self) ?? criterion
+    precision = try arguments.choice("precision", Precision.self) ?? precision
+    if let count = try arguments.int("patience", in: 0...100_000) { patience = count == 0 ? nil : count }
+    do {
+      if let weights = arguments.string("class-weights") { classWeights = try ClassWeights(weights) }
+      if let spec = arguments.string("augment") {
+        augmentation = spec == "none" ? nil : try Augmentation(spec: spec)
+      }
+    } catch let error as GXError {
+      throw UsageError(error.message)
+    }
+  }
+}
+
+extension Arguments {
+  /// One of a set of names, turned into a value.
+  func named<T>(_ option: String, _ names: [String], _ fallback: T, _ make: (String) -> T?) throws -> T {
+    guard let name = string(option) else { return fallback }
+    guard let value = make(name) else {
+      throw UsageError("--\(option): '\(name)' is none of \(names.joined(separator: ", "))")
+    }
+    return value
+  }
+}
