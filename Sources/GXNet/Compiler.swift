@@ -38,13 +38,14 @@ final class Compiler {
   private var contributions: [Int: [Buffer]] = [:]
 
   init(_ graph: Graph, batch: Int, training: Bool, precision: Precision) throws {
-    try graph.checkComplete()
+    try graph.checkConnected()
     guard batch >= 1, batch <= Graph.sizeLimit else { throw GXError("batch \(batch) is not in 1...\(Graph.sizeLimit)") }
     (self.graph, self.batch, self.training) = (graph, batch, training)
     self.precision = precision.isFast ? precision : .f32
     readers = graph.nodes.indices.map { graph.readers(of: $0) }
     input = try Buffer.pinned(.channelsLast(Self.sizes(batch, graph.input)))
-    logits = try Buffer.pinned(.plain(Self.sizes(batch, graph.output)))
+    let sizes = Self.sizes(batch, graph.output)
+    logits = try Buffer.pinned(graph.output.count == 3 ? .channelsLast(sizes) : .plain(sizes))
     values[-1] = input
 
     for (place, node) in graph.nodes.enumerated() {

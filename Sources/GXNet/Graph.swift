@@ -108,7 +108,7 @@ public struct Graph: Equatable, Sendable {
     self.initializer = initializer
   }
 
-  /// Of the result of the last node, the logits: `[classes]`.
+  /// Of the result of the last node: of a whole network, the logits, `[classes]`.
   public var output: Shape { nodes.last?.shape ?? input }
 
   /// Adds a node that reads `inputs` (by default, the last node) and gives its name back.
@@ -148,10 +148,15 @@ public struct Graph: Equatable, Sendable {
 
   /// Throws unless every node leads to the last, and that gives a vector.
   public func checkComplete() throws {
-    guard let last = nodes.last else { throw GXError("network has no nodes") }
-    guard last.shape.count == 1 else {
+    try checkConnected()
+    if let last = nodes.last, last.shape.count != 1 {
       throw GXError("node \(last.name): gives \(last.shape); the last node must give a vector [classes]")
     }
+  }
+
+  /// Throws unless there are nodes, and every one leads to the last.
+  func checkConnected() throws {
+    guard !nodes.isEmpty else { throw GXError("network has no nodes") }
     var read = Set<Int>()
     for node in nodes { read.formUnion(node.inputs) }
     for (place, node) in nodes.dropLast().enumerated() where !read.contains(place) {

@@ -60,7 +60,8 @@ public final class Network {
     try load(Dictionary(uniqueKeysWithValues: tensors.map { ($0.name, $0.tensor) }))
   }
 
-  /// Runs the batch in `input` and gives its logits, `[batch, classes]`, valid until the next run.
+  /// Runs the batch in `input` and gives its logits, `[batch, classes]`, valid until the next run. Where the last
+  /// node gives a picture (see `Graph.prefix`), it is that, NHWC.
   ///
   /// Training normalises by the batch's statistics, moves the running ones, and draws dropout from
   /// `seed`; inference does neither.

@@ -1,0 +1,40 @@
+import GXCore
+
+/// Parts of a graph: what is computed on the way to a node.
+extension Graph {
+  /// What enters the head, which is the last linear layer: the name of the node whose value it reads. Dropout
+  /// is looked through, for it changes nothing in inference.
+  /// - Throws: `GXError` where there is no linear layer, or it reads the network's input itself.
+  public func headInput() throws(GXError) -> String {
+    guard let head = nodes.last(where: { if case .linear = $0.operation { true } else { false } }) else {
+      throw GXError("the network has no linear layer to be its head")
+    }
+    var place = head.inputs[0]
+    while place >= 0, case .dropout = nodes[place].operation { place = nodes[place].inputs[0] }
+    guard place >= 0 else { throw GXError("node \(head.name): reads the network's input, there is nothing before it") }
+    return nodes[place].name
+  }
+
+  /// A graph of the nodes that `name` needs, with `name` the last: its `output` is that node's shape, a picture
+  /// `[height, width, channels]` or a vector. The nodes keep their names, and so their weights'.
+  /// - Throws: `GXError` where there is no such node.
+  public func prefix(through name: String) throws -> Graph {
+    guard let last = nodes.firstIndex(where: { $0.name == name }) else {
+      throw GXError("the network has no node \(name)")
+    }
+    var needed: Set = [last]
+    for place in stride(from: last, through: 0, by: -1) where needed.contains(place) {
+      needed.formUnion(nodes[place].inputs)
+    }
+    var graph = try Graph(input: input, initializer: initializer)
+    for place in needed.sorted() where place >= 0 {
+      let node = nodes[place]
+      try graph.add(
+        node.name, node.operation, inputs: node.inputs.map { $0 < 0 ? Self.inputName : nodes[$0].name })
+    }
+    return graph
+  }
+
+  /// The names of all tensors that a network of this graph takes, in the graph's order.
+  public var weightNames: [String] { nodes.indices.flatMap { weights(of: $0) }.map(\.name) }
+}
