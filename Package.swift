@@ -9,7 +9,7 @@ let libraries: [(name: String, uses: [String])] = [
   ("GXImage", ["GXCore", "CJPEG", "CPNG"]),
   ("GXSynth", ["GXCore"]),
   ("GXMetrics", ["GXCore"]),
-  ("GXNet", ["GXCore", "CDNNL"]),
+  ("GXNet", ["GXCore", "CDNNL", "CSystem"]),
   ("GXTrain", ["GXCore", "GXStream", "GXCommand", "GXImage", "GXMetrics", "GXNet", "CSystem"]),
 ]
 

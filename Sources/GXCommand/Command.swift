@@ -28,6 +28,8 @@ public struct Option: Sendable {
   public static let seed = Option("seed", "s", "N", "seed of all random numbers [0]")
   public static let maxErrors = Option(
     "max-errors", nil, "N|P%", "exit 0, not 3, with up to N (or P percent) failed records [0]")
+  public static let profile = Option(
+    "profile", nil, nil, "tell on stderr where the network's time went, layer by layer")
   public static let unbuffered = Option("unbuffered", nil, nil, "pass on each record at once")
 
   /// What every filter of records understands.

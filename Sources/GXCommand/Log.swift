@@ -1,4 +1,5 @@
 import CSystem
+import GXCore
 import GXStream
 import Glibc
 
@@ -13,6 +14,9 @@ public enum Log {
 
   /// Worth knowing, not wrong; `-q` silences it.
   public static func note(_ message: String) { if !quiet { write("\(name): \(message)\n") } }
+
+  /// What was asked for, as it is.
+  public static func table(_ text: String) { write(text) }
 
   fileprivate static func write(_ text: String, isProgress: Bool = false) {
     let clear = progressShown ? "\r\u{1b}[K" : ""
@@ -67,11 +71,4 @@ public final class Progress {
   }
 
   public func finish() { Log.clearProgress() }
-}
-
-/// Seconds on a clock that never jumps.
-public func now() -> Double {
-  var time = timespec()
-  clock_gettime(CLOCK_MONOTONIC, &time)
-  return Double(time.tv_sec) + Double(time.tv_nsec) * 1e-9
 }

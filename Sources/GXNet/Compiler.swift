@@ -34,6 +34,8 @@ final class Compiler {
   private var reorders: [ObjectIdentifier: [Buffer]] = [:]
   /// What emits the gradient steps of each node, in forward order.
   var tape: [() throws -> Void] = []
+  /// The names of the nodes that the tape's steps are of.
+  private var tapeNodes: [String] = []
   /// What reached a node's gradient so far; the sum of them is the gradient.
   private var contributions: [Int: [Buffer]] = [:]
 
@@ -60,7 +62,10 @@ final class Compiler {
       let gradient = try Buffer.pinned(logits.layout)
       logitsGradient = gradient
       contributions[last] = [gradient]
-      for emitGradient in tape.reversed() { try emitGradient() }
+      for (node, emitGradient) in zip(tapeNodes, tape).reversed() {
+        program.node = node
+        try emitGradient()
+      }
     }
     tape = []
     try program.seal()
@@ -76,8 +81,10 @@ final class Compiler {
   private func emit(_ place: Int) throws {
     let node = graph.nodes[place]
     let source = node.inputs[0]
+    program.node = node.name
     // Only oneDNN can fail here: the graph has been checked.
     do { try emit(place, node, source) } catch let error as GXError { throw error.at("node \(node.name)") }
+    tapeNodes += Array(repeating: node.name, count: tape.count - tapeNodes.count)
   }
 
   private func emit(_ place: Int, _ node: Graph.Node, _ source: Int) throws {

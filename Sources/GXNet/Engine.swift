@@ -39,13 +39,14 @@ struct Engine {
 
   /// How many threads the primitives that the calling thread makes and runs from now on use.
   static func setThreads(_ count: Int) { set?(CInt(count)) }
+  static var threads: Int { Int(get?() ?? 1) }
 
   /// Runs `body` on the calling thread alone: for work so small that waking another costs more, and
   /// waiting for it much more where the machine is busy.
   static func alone<R>(_ body: () throws -> R) rethrows -> R {
-    let threads = get?() ?? 1
-    set?(1)
-    defer { set?(threads) }
+    let threads = threads
+    setThreads(1)
+    defer { setThreads(threads) }
     return try body()
   }
 }
@@ -180,6 +181,33 @@ final class Primitive {
     var text: UnsafePointer<CChar>?
     dnnl_primitive_desc_query(descriptor, dnnl_query_impl_info_str, 0, &text)
     return text.map { String(cString: $0) } ?? ""
+  }
+
+  /// What it computes: `convolution`, `convolution by weights` (the gradient), `reorder`, …
+  var kind: String {
+    var (kind, direction) = (dnnl_undefined_primitive, dnnl_prop_kind_undef)
+    dnnl_primitive_desc_query(descriptor, dnnl_query_primitive_kind, 0, &kind)
+    dnnl_primitive_desc_query(descriptor, dnnl_query_prop_kind, 0, &direction)
+    let name = String(cString: dnnl_prim_kind2str(kind)).split(separator: "_").joined(separator: " ")
+    switch direction {
+    case dnnl_backward_data: return name + " by source"
+    case dnnl_backward_weights: return name + " by weights"
+    case dnnl_backward: return name + " gradient"
+    default: return name
+    }
+  }
+
+  /// Two for each multiplication with a weight of a convolution or inner product, forward and backward; else 0.
+  var flops: Double {
+    func sizes(_ argument: CInt, _ gradient: CInt) -> [Int] {
+      let sizes = layout(argument).sizes
+      return sizes.isEmpty ? layout(gradient).sizes : sizes
+    }
+    let result = sizes(Argument.destination, Argument.destinationGradient)
+    let weights = sizes(Argument.weights, Argument.weightsGradient)
+    guard weights.count >= 2, result.count >= 2 else { return 0 }
+    // Each element of the result is the sum of as many products as one output channel has weights.
+    return 2 * Double(result.reduce(1, *)) * Double(weights.reduce(1, *) / result[1])
   }
 
   /// A call of the primitive on these arrays, ready to run any number of times. The caller keeps

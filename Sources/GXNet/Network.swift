@@ -11,6 +11,8 @@ public final class Network {
   public let training: Bool
   /// What the network computes with: f32 where bf16 was asked for and is not fast.
   public var precision: Precision { compiled.precision }
+  /// How many threads it was made for.
+  public let threads: Int
   /// NHWC, `[batch, height, width, channels]`; the caller fills it before `forward`.
   public let input: UnsafeMutableBufferPointer<Float>
   /// What a gradient step changes, in the graph's order. Empty in inference, where batch
@@ -40,12 +42,24 @@ public final class Network {
     graph: Graph, batch: Int, training: Bool, precision: Precision = .f32, threads: Int? = nil
   ) throws {
     if let threads { Engine.setThreads(max(threads, 1)) }
+    self.threads = Engine.threads
     compiled = try Compiler(graph, batch: batch, training: training, precision: precision)
     (self.graph, self.batch, self.training) = (graph, batch, training)
     input = compiled.input.floats
     logits = compiled.logits.floats
     parameters = compiled.parameters
     state = compiled.state
+  }
+
+  /// Where the time of each step goes since `startProfile`; nil before.
+  public var profile: Profile? { compiled.program.profile }
+
+  /// Begins to measure every step, which costs about 0.1 us each.
+  public func startProfile() { compiled.program.startProfile() }
+
+  /// Runs `body`, whose time goes under `name` into the profile, if there is one.
+  public func measure<R>(_ name: String, _ body: () throws -> R) rethrows -> R {
+    try compiled.program.measure(name, body)
   }
 
   /// How many threads all networks use from now on that the calling thread builds or runs.

@@ -60,6 +60,7 @@ final class Program {
   private struct Step {
     let work: Work
     let buffers: [Buffer]
+    let node: String
     /// `into` may take the place of `from`, if nothing reads `from` afterwards.
     var inPlace: (from: Buffer, into: Buffer)?
     var isCopy = false
@@ -75,6 +76,11 @@ final class Program {
 
   deinit { if let arena { munmap(arena, arenaBytes) } }
 
+  /// The node that steps are added for, for the profile.
+  var node = ""
+  /// Where time goes, if anyone asked.
+  private(set) var profile: Profile?
+
   /// How many steps there are so far.
   var count: Int { steps.count }
 
@@ -82,14 +88,15 @@ final class Program {
     _ primitive: Primitive, _ arguments: [(argument: CInt, buffer: Buffer)],
     inPlace: (from: Buffer, into: Buffer)? = nil
   ) {
-    steps.append(Step(work: .primitive(primitive, arguments), buffers: arguments.map(\.buffer), inPlace: inPlace))
+    steps.append(
+      Step(work: .primitive(primitive, arguments), buffers: arguments.map(\.buffer), node: node, inPlace: inPlace))
   }
 
   /// A step in Swift, which touches these buffers only. `seed` is the run's.
   func add(
     _ buffers: [Buffer], inPlace: (from: Buffer, into: Buffer)? = nil, _ function: @escaping (_ seed: UInt64) -> Void
   ) {
-    steps.append(Step(work: .function(function), buffers: buffers, inPlace: inPlace))
+    steps.append(Step(work: .function(function), buffers: buffers, node: node, inPlace: inPlace))
   }
 
   /// A copy in another layout. Costs nothing if the layout is the same and `from` is not needed afterwards.
@@ -132,12 +139,36 @@ final class Program {
 
   func run(_ range: Range<Int>, seed: UInt64) throws {
     for place in range {
+      let start = profile == nil ? 0 : now()
       if let call = steps[place].call {
         try call.run()
       } else if case .function(let function) = steps[place].work {
         function(seed)
+      } else {
+        continue
       }
+      profile?.add(step: place, seconds: now() - start)
     }
+  }
+
+  /// Begins to measure every step.
+  func startProfile() {
+    profile = Profile(
+      steps.map { step in
+        switch step.work {
+        case .primitive(let primitive, _):
+          .init(node: step.node, step: primitive.kind, implementation: primitive.implementation, flops: primitive.flops)
+        case .function: .init(node: step.node, step: "swift")
+        }
+      })
+  }
+
+  /// Runs `body`; where there is a profile, its time goes under `name`.
+  func measure<R>(_ name: String, _ body: () throws -> R) rethrows -> R {
+    guard profile != nil else { return try body() }
+    let start = now()
+    defer { profile!.add(name, seconds: now() - start) }
+    return try body()
   }
 
   /// Finds when each buffer is used, and joins those that may take each other's place.

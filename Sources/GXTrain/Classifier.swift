@@ -26,10 +26,14 @@ public final class Classifier: @unchecked Sendable {
   private let weights: [String: Tensor]
   private let monitor = Monitor()
   private var idle: [Network] = []
+  private let isProfiled: Bool
 
   /// Builds a first network, so that a model that does not work is known at once.
-  /// - Parameter assumed: What to believe of records that do not say how they were prepared.
-  public init(_ model: Model, assuming assumed: Provenance.Assumption? = nil) throws {
+  /// - Parameters:
+  ///   - assumed: What to believe of records that do not say how they were prepared.
+  ///   - isProfiled: Whether to measure where the networks' time goes.
+  public init(_ model: Model, assuming assumed: Provenance.Assumption? = nil, isProfiled: Bool = false) throws {
+    self.isProfiled = isProfiled
     self.model = model
     self.assumed = assumed
     wanted = Provenance.deterministic(model.ops)
@@ -78,9 +82,18 @@ public final class Classifier: @unchecked Sendable {
     return Result(logits: Array(logits), probabilities: probabilities, prediction: largest(logits, 0, logits.count))
   }
 
+  /// Where the time of all networks together went, as a table for people; nil where it was not measured.
+  public var profileTable: String? {
+    let profiles = monitor.locked { idle.compactMap(\.profile) }
+    guard var sum = profiles.first else { return nil }
+    for profile in profiles.dropFirst() { sum.add(profile) }
+    return sum.table(threads: 1)
+  }
+
   private func network() throws -> Network {
     let network = try Network(graph: model.graph, batch: 1, training: false, threads: 1)
     try network.load(weights)
+    if isProfiled { network.startProfile() }
     return network
   }
 }

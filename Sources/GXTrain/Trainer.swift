@@ -93,6 +93,12 @@ public final class Trainer {
 
   deinit { errors.deallocate() }
 
+  /// Begins to measure what the steps of training take, without validation.
+  public func startProfile() { network.startProfile() }
+
+  /// Where the time goes, as a table for people; nil where it is not measured.
+  public var profileTable: String? { network.profile?.table(threads: network.threads) }
+
   /// A fingerprint of all train and val records, as 16 hex digits.
   public var dataDigest: String {
     let digest = String(
@@ -168,17 +174,17 @@ extension Trainer {
     }
     defer { prefetcher.stop() }
     var before = now()
-    while let batch = try prefetcher.next() {
+    while let batch = try network.measure("wait for pictures", prefetcher.next) {
       let done = epoch * stepsPerEpoch + step
-      _ = network.input.update(fromContentsOf: batch.pixels)
+      network.measure("copy pictures") { _ = network.input.update(fromContentsOf: batch.pixels) }
       let logits = try network.forward(seed: mixed(plan.seed, UInt64(done)))
-      let loss = loss(logits, batch)
+      let loss = network.measure("loss") { self.loss(logits, batch) }
       guard loss.isFinite else {
         throw GXError("epoch \(epoch + 1): the loss is not finite any more; a lower learning rate may help")
       }
       try network.backward(UnsafeBufferPointer(errors))
-      optimizer.step(learningRate: rate(step: done))
-      average?.update(step: done + 1)
+      network.measure("optimizer") { optimizer.step(learningRate: rate(step: done)) }
+      network.measure("average") { average?.update(step: done + 1) }
       step += 1
       let after = now()
       tally.add(

@@ -24,6 +24,7 @@ let command = Command(
     Option(
       "assume-ops", nil, "WHAT",
       "count records without \"ops\" as prepared like the training pictures (all), or as merely decoded (none)"),
+    .profile,
   ] + Option.filter,
   examples: [
     "gx-decode *.jpg | gx-infer -m galaxy.safetensors | jq -r '[.id, .prediction] | @tsv'",
@@ -40,7 +41,9 @@ command.main { arguments in
   let reader = try standardRecords()
   let model = try Model(path: path)
   let classifier: Classifier
-  do { classifier = try Classifier(model, assuming: assumption) } catch { throw GXError("\(path): \(error)") }
+  do { classifier = try Classifier(model, assuming: assumption, isProfiled: arguments.has("profile")) } catch {
+    throw GXError("\(path): \(error)")
+  }
 
   let output = try Output(arguments, binary: false)
   let writer = NDJSONWriter(output.sink)
@@ -57,6 +60,7 @@ command.main { arguments in
   try writer.finish()
   try output.commit()
   progress.finish()
+  if let table = classifier.profileTable { Log.table(table) }
   tally.report()
   return tally.status
 }

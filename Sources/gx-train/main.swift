@@ -37,6 +37,7 @@ let command = Command(
     Option("resume", nil, nil, "go on from the checkpoint, if it is there; to the same result"),
     Option("half", nil, nil, "write weights as f16"),
     Option("threads", "j", "N", "threads; another number changes the last bits [all cores]"),
+    .profile,
     Option("tmp", nil, "DIR", "where a pipe is spooled to [$TMPDIR or /var/tmp]"),
   ],
   examples: [
@@ -73,6 +74,8 @@ command.main { arguments in
     "\(training.train.count) pictures to train on, \(validation.val.count) to validate on, "
       + "\(training.classes.count) classes, \(graph.parameterCount) weights")
 
+  if arguments.has("profile") { trainer.startProfile() }
+
   Signals.deferInterrupts()
   let log = EpochLog()
   let progress = Progress("pictures", total: (plan.epochs - trainer.epoch) * training.train.count)
@@ -87,6 +90,7 @@ command.main { arguments in
       try checkpoints.afterEpoch()
     })
   progress.finish()
+  if let table = trainer.profileTable { Log.table(table) }
 
   if !finished { try checkpoints.write() }
   try trainer.model().write(path: path, arguments.has("half") ? .f16 : .f32)

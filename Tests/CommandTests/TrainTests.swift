@@ -44,6 +44,23 @@ struct Bars {
   /// A run of a few seconds, even unoptimised.
   let train = "gx-train -q -j 1 --epochs 3 --batch 16 --augment flip=hv"
 
+  /// The profile is for people: it stands on stderr, whole, and stdout is what it is without.
+  @Test func profileTellsLayers() throws {
+    let untimed = "cut -d, -f 1-8"  // the log without seconds and images_per_s
+    let run = bars.shell(
+      """
+      set -e
+      \(train) --epochs 1 -o m < train.tar | \(untimed) > plain
+      \(train) --epochs 1 --profile -o m < train.tar 2> trained | \(untimed) | cmp - plain
+      gx-infer -m m < train.tar > rows
+      gx-infer --profile -m m < train.tar 2> inferred | cmp - rows
+      grep -c '^stem .* convolution by weights ' trained
+      grep -c '^total .* optimizer ' trained
+      grep -c '^stem .* convolution ' inferred
+      """)
+    #expect(run.lines == ["1", "1", "1"], "\(run.text)\(run.stderr)")
+  }
+
   @Test func learnsLogsAndClassifies() throws {
     let run = bars.shell("\(train) --epochs 8 --batch 8 -o m.safetensors < train.tar")
     #expect(run.status == 0 && run.stderr.isEmpty, "\(run.stderr)")
