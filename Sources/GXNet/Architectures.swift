@@ -7,6 +7,14 @@ public enum Architecture: String, CaseIterable, Sendable {
   case seed
   /// gx's own: a compact residual network.
   case gxnet
+  case resnet18
+  case resnet50
+  case mobileNetV2 = "mobilenetv2"
+  /// Tan & Le 2019, without squeeze-and-excitation and with ReLU6 (Google's EfficientNet-Lite, 2020).
+  case efficientNetLite0 = "efficientnet-lite0"
+  /// The same, with the padding and epsilon of TensorFlow, which the published weights were made with.
+  case tfEfficientNetLite0 = "tf-efficientnet-lite0"
+  case efficientNetB0 = "efficientnet-b0"
 
   /// The graph for pictures of `input`, `[height, width, channels]`. `dropout` is the rate before the last
   /// layer; nil is the architecture's own.
@@ -14,6 +22,23 @@ public enum Architecture: String, CaseIterable, Sendable {
     switch self {
     case .seed: try Self.seed(input: input, classes: classes, dropout: dropout ?? 0.5)
     case .gxnet: try Self.residual(input: input, classes: classes, dropout: dropout ?? 0.2)
+    case .resnet18:
+      try Backbone.resNet(
+        depths: [2, 2, 2, 2], bottleneck: false, input: input, classes: classes, dropout: dropout ?? 0)
+    case .resnet50:
+      try Backbone.resNet(
+        depths: [3, 4, 6, 3], bottleneck: true, input: input, classes: classes, dropout: dropout ?? 0)
+    case .mobileNetV2:
+      try Backbone.inverted(
+        Backbone.mobileNetV2, activation: .relu6, input: input, classes: classes, dropout: dropout ?? 0.2)
+    case .efficientNetLite0, .tfEfficientNetLite0:
+      try Backbone.inverted(
+        Backbone.efficientNet, activation: .relu6, tensorFlow: self == .tfEfficientNetLite0, input: input,
+        classes: classes, dropout: dropout ?? 0.2)
+    case .efficientNetB0:
+      try Backbone.inverted(
+        Backbone.efficientNet, activation: .silu, excited: true, input: input, classes: classes,
+        dropout: dropout ?? 0.2)
     }
   }
 

@@ -27,6 +27,8 @@ final class Compiler {
   private(set) var forwardCount = 0
 
   private let readers: [[Int]]
+  /// Whether a node is computed as in training; frozen ones are not.
+  private var learns: [Bool] = []
   private var needsGradient: [Bool] = []
   /// By node; the graph's input is -1. A node that was fused into a later one has none.
   private(set) var values: [Int: Buffer] = [:]
@@ -39,8 +41,9 @@ final class Compiler {
   /// What reached a node's gradient so far; the sum of them is the gradient.
   private var contributions: [Int: [Buffer]] = [:]
 
-  init(_ graph: Graph, batch: Int, training: Bool, precision: Precision) throws {
+  init(_ graph: Graph, batch: Int, training: Bool, precision: Precision, frozen: Set<String> = []) throws {
     try graph.checkConnected()
+    try graph.checkFrozen(frozen)
     guard batch >= 1, batch <= Graph.sizeLimit else { throw GXError("batch \(batch) is not in 1...\(Graph.sizeLimit)") }
     (self.graph, self.batch, self.training) = (graph, batch, training)
     self.precision = precision.isFast ? precision : .f32
@@ -51,8 +54,9 @@ final class Compiler {
     values[-1] = input
 
     for (place, node) in graph.nodes.enumerated() {
+      learns.append(training && !frozen.contains(node.name))
       let trained = graph.weights(of: place).contains(where: \.isTrained)
-      needsGradient.append(training && (trained || node.inputs.contains { $0 >= 0 && needsGradient[$0] }))
+      needsGradient.append(learns[place] && (trained || node.inputs.contains { $0 >= 0 && needsGradient[$0] }))
     }
     for place in graph.nodes.indices where !emitted.contains(place) { try emit(place) }
     let last = graph.nodes.count - 1
@@ -97,6 +101,7 @@ final class Compiler {
     case .pool(let kind, let window): try pool(place, source, kind, window)
     case .globalAveragePool: try globalAveragePool(place, source)
     case .add: try add(place, source, node.inputs[1])
+    case .multiply: try multiply(place, source, node.inputs[1])
     case .dropout(let rate): try dropout(place, source, rate: rate)
     }
   }
@@ -119,6 +124,8 @@ final class Compiler {
     values[place] = value
     emitted.insert(place)
   }
+
+  func learns(_ place: Int) -> Bool { learns[place] }
 
   func reaches(_ place: Int) -> Bool { place >= 0 && needsGradient[place] }
 
@@ -183,12 +190,12 @@ final class Compiler {
 
   func tail(of place: Int) -> Tail {
     var tail = Tail(last: place)
-    if !training, let next = soleReader(tail.last), case .convolution = graph.nodes[place].operation {
-      if case .batchNorm = graph.nodes[next].operation {
+    if !learns(place), let next = soleReader(tail.last), case .convolution = graph.nodes[place].operation {
+      if case .batchNorm = graph.nodes[next].operation, !learns(next) {
         tail.batchNorm = next
         tail.last = next
       }
-      if let next = soleReader(tail.last), case .add = graph.nodes[next].operation {
+      if let next = soleReader(tail.last), case .add = graph.nodes[next].operation, !learns(next) {
         let other = graph.nodes[next].inputs.first { $0 != tail.last }
         if let other, values[other] != nil {
           tail.addend = other
@@ -197,7 +204,7 @@ final class Compiler {
       }
     }
     if let next = soleReader(tail.last), case .activation(let activation) = graph.nodes[next].operation,
-      !training || activation.usesResult
+      !learns(next) || activation.usesResult
     {
       tail.activation = activation
       tail.last = next

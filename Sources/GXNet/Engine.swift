@@ -300,7 +300,7 @@ extension Primitive {
     let status = withOptional(bias) { bias in
       dnnl_dilated_convolution_forward_desc_init(
         &d, direction(training), dnnl_convolution_direct, &source, &weights, bias, &destination, window.strides,
-        window.dilates, window.paddings, window.paddings)
+        window.dilates, window.paddings, window.paddingsAfter)
     }
     return try make("a convolution", d, status, post: post)
   }
@@ -312,7 +312,7 @@ extension Primitive {
     var (source, weights, destination) = (source.descriptor, weights.descriptor, destination.descriptor)
     let status = dnnl_dilated_convolution_backward_data_desc_init(
       &d, dnnl_convolution_direct, &source, &weights, &destination, window.strides, window.dilates,
-      window.paddings, window.paddings)
+      window.paddings, window.paddingsAfter)
     return try make("a convolution's gradient", d, status, hint: forward)
   }
 
@@ -324,7 +324,7 @@ extension Primitive {
     let status = withOptional(bias) { bias in
       dnnl_dilated_convolution_backward_weights_desc_init(
         &d, dnnl_convolution_direct, &source, &weights, bias, &destination, window.strides, window.dilates,
-        window.paddings, window.paddings)
+        window.paddings, window.paddingsAfter)
     }
     return try make("a convolution's weight gradient", d, status, hint: forward)
   }
@@ -393,7 +393,7 @@ extension Primitive {
     var (source, destination) = (source.descriptor, destination.descriptor)
     let status = dnnl_pooling_forward_desc_init(
       &d, direction(training), kind.algorithm, &source, &destination, window.strides, window.kernels,
-      window.paddings, window.paddings)
+      window.paddings, window.paddingsAfter)
     return try make("\(kind.rawValue) pooling", d, status)
   }
 
@@ -403,7 +403,7 @@ extension Primitive {
     var d = dnnl_pooling_desc_t()
     var (source, destination) = (source.descriptor, destination.descriptor)
     let status = dnnl_pooling_backward_desc_init(
-      &d, kind.algorithm, &source, &destination, window.strides, window.kernels, window.paddings, window.paddings)
+      &d, kind.algorithm, &source, &destination, window.strides, window.kernels, window.paddings, window.paddingsAfter)
     return try make("\(kind.rawValue) pooling's gradient", d, status, hint: forward)
   }
 
@@ -434,6 +434,22 @@ extension Primitive {
     return try make("an addition", d, status, post: post)
   }
 
+  /// `dst = src0 * src1`, src1 repeated along where its size is 1.
+  static func multiply(_ layout: Layout, by factor: Layout) throws -> Primitive {
+    var d = dnnl_binary_desc_t()
+    var (layout, factor) = (layout.descriptor, factor.descriptor)
+    let status = dnnl_binary_desc_init(&d, dnnl_binary_mul, &layout, &factor, &layout)
+    return try make("a multiplication", d, status)
+  }
+
+  /// The sum along each size that is 1 in `to`.
+  static func sum(_ from: Layout, to: Layout) throws -> Primitive {
+    var d = dnnl_reduction_desc_t()
+    var (from, to) = (from.descriptor, to.descriptor)
+    let status = dnnl_reduction_desc_init(&d, dnnl_reduction_sum, &from, &to, 0, 0)
+    return try make("a sum", d, status)
+  }
+
   /// A copy from one layout to another of the same sizes.
   static func reorder(from: Layout, to: Layout) throws -> Primitive {
     try withAttributes { attributes in
@@ -458,6 +474,7 @@ extension Window {
   fileprivate var kernels: [Int64] { [Int64(kernel.height), Int64(kernel.width)] }
   fileprivate var strides: [Int64] { [Int64(stride.height), Int64(stride.width)] }
   fileprivate var paddings: [Int64] { [Int64(padding.height), Int64(padding.width)] }
+  fileprivate var paddingsAfter: [Int64] { [Int64(paddingAfter.height), Int64(paddingAfter.width)] }
   /// oneDNN counts the gaps: 0 is a dense kernel.
   fileprivate var dilates: [Int64] { [Int64(dilation.height) - 1, Int64(dilation.width) - 1] }
 }

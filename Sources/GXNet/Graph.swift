@@ -9,16 +9,22 @@ public struct Size: Equatable, Sendable {
   public init(_ both: Int) { self.init(both, both) }
 }
 
-/// What slides over a picture in a convolution or pooling. Padding is as much on either side.
+/// What slides over a picture in a convolution or pooling.
 public struct Window: Equatable, Sendable {
   public var kernel: Size
   public var stride: Size
+  /// Above and to the left.
   public var padding: Size
+  /// Below and to the right: as much, as a rule, but not with TensorFlow's "same".
+  public var paddingAfter: Size
   /// 1 is a dense kernel. Convolutions only.
   public var dilation: Size
 
-  public init(kernel: Size, stride: Size = Size(1), padding: Size = Size(0), dilation: Size = Size(1)) {
+  public init(
+    kernel: Size, stride: Size = Size(1), padding: Size = Size(0), paddingAfter: Size? = nil, dilation: Size = Size(1)
+  ) {
     (self.kernel, self.stride, self.padding, self.dilation) = (kernel, stride, padding, dilation)
+    self.paddingAfter = paddingAfter ?? padding
   }
 
   /// A square window.
@@ -59,6 +65,8 @@ public enum Operation: Equatable, Sendable {
   case globalAveragePool
   /// The sum of two nodes of one shape.
   case add
+  /// A picture times a vector of as many channels: what squeeze-and-excitation ends in (Hu et al. 2018).
+  case multiply
   /// Fully connected: to a vector of `features`. A picture is read in channel-row-column order, as
   /// PyTorch's `flatten` gives it.
   case linear(features: Int, bias: Bool = true)
@@ -165,11 +173,33 @@ public struct Graph: Equatable, Sendable {
   }
 }
 
+extension Graph {
+  /// Throws where a name of `frozen` is no node's, or a frozen node reads one that has weights and learns.
+  func checkFrozen(_ frozen: Set<String>) throws(GXError) {
+    guard !frozen.isEmpty else { return }
+    if let stranger = frozen.subtracting(nodes.map(\.name)).sorted().first {
+      throw GXError("no node \(stranger) to freeze")
+    }
+    var learns: [Bool] = []
+    for (place, node) in nodes.enumerated() {
+      let source = node.inputs.first { $0 >= 0 && learns[$0] }
+      if frozen.contains(node.name), let source {
+        throw GXError("node \(node.name) cannot be frozen: it reads \(nodes[source].name), which learns")
+      }
+      learns.append(source != nil || !frozen.contains(node.name) && !weights(of: place).isEmpty)
+    }
+  }
+}
+
 // MARK: Shapes
 
 extension Operation {
   func shape(_ inputs: [Shape]) throws(GXError) -> Shape {
-    let expected = if case .add = self { 2 } else { 1 }
+    let expected =
+      switch self {
+      case .add, .multiply: 2
+      default: 1
+      }
     guard inputs.count == expected else { throw GXError("has \(inputs.count) inputs; \(name) takes \(expected)") }
     let input = inputs[0]
     switch self {
@@ -183,8 +213,10 @@ extension Operation {
       return [size.height, size.width, channels]
     case .pool(_, let window):
       guard window.dilation == Size(1) else { throw GXError("pooling has no dilation") }
-      guard window.padding.height * 2 <= window.kernel.height, window.padding.width * 2 <= window.kernel.width
-      else { throw GXError("padding is more than half of the kernel") }
+      for padding in [window.padding, window.paddingAfter] {
+        guard padding.height * 2 <= window.kernel.height, padding.width * 2 <= window.kernel.width
+        else { throw GXError("padding is more than half of the kernel") }
+      }
       let picture = try picture(input)
       let size = try window.output(picture.size)
       return [size.height, size.width, picture.channels]
@@ -194,6 +226,11 @@ extension Operation {
       return [features]
     case .add:
       guard inputs[0] == inputs[1] else { throw GXError("adds \(inputs[0]) and \(inputs[1])") }
+      return input
+    case .multiply:
+      guard inputs[1] == [try picture(input).channels] else {
+        throw GXError("multiplies \(inputs[0]) by \(inputs[1]), not by a vector of its channels")
+      }
       return input
     case .batchNorm(let epsilon, let momentum):
       guard epsilon > 0, epsilon < 1 else { throw GXError("eps \(epsilon) is not between 0 and 1") }
@@ -220,20 +257,21 @@ extension Operation {
 
 extension Window {
   func output(_ size: Size) throws(GXError) -> Size {
-    func along(_ size: Int, _ kernel: Int, _ stride: Int, _ padding: Int, _ dilation: Int) throws(GXError) -> Int {
+    func along(_ size: Int, _ part: KeyPath<Size, Int>) throws(GXError) -> Int {
       let limit = 1...Graph.sizeLimit
-      guard limit.contains(kernel), limit.contains(stride), limit.contains(dilation), padding >= 0,
-        padding < kernel * dilation
+      let (kernel, stride, dilation) = (kernel[keyPath: part], stride[keyPath: part], dilation[keyPath: part])
+      let (before, after) = (padding[keyPath: part], paddingAfter[keyPath: part])
+      guard limit.contains(kernel), limit.contains(stride), limit.contains(dilation), min(before, after) >= 0,
+        max(before, after) < kernel * dilation
       else {
+        let padding = before == after ? "\(before)" : "\(before) and \(after)"
         throw GXError("kernel \(kernel), stride \(stride), padding \(padding), dilation \(dilation) make no window")
       }
-      let room = size + 2 * padding - dilation * (kernel - 1) - 1
-      guard room >= 0 else { throw GXError("kernel \(kernel) does not fit into \(size) with padding \(padding)") }
+      let room = size + before + after - dilation * (kernel - 1) - 1
+      guard room >= 0 else { throw GXError("kernel \(kernel) does not fit into \(size) with padding \(before)") }
       return room / stride + 1
     }
-    return Size(
-      try along(size.height, kernel.height, stride.height, padding.height, dilation.height),
-      try along(size.width, kernel.width, stride.width, padding.width, dilation.width))
+    return Size(try along(size.height, \.height), try along(size.width, \.width))
   }
 }
 

@@ -55,6 +55,7 @@ extension Operation {
     case .pool(let kind, _): "\(kind.rawValue)_pool"
     case .globalAveragePool: "global_avg_pool"
     case .add: "add"
+    case .multiply: "mul"
     case .linear: "linear"
     case .dropout: "dropout"
     }
@@ -71,7 +72,7 @@ extension Operation {
     case .pool(_, let window): return window.fields
     case .linear(let features, let bias): return ["features": .int(features), "bias": .bool(bias)]
     case .dropout(let rate): return ["rate": .double(rate)]
-    case .activation, .globalAveragePool, .add: return [:]
+    case .activation, .globalAveragePool, .add, .multiply: return [:]
     }
   }
 
@@ -92,6 +93,7 @@ extension Operation {
     case "avg_pool": self = .pool(.average, try Window(&fields))
     case "global_avg_pool": self = .globalAveragePool
     case "add": self = .add
+    case "mul": self = .multiply
     case "linear":
       self = .linear(
         features: try fields.required("features", "an integer") { $0.intValue },
@@ -120,7 +122,11 @@ extension Size {
 }
 
 extension Window {
-  fileprivate var fields: JSONObject { ["kernel": kernel.json, "stride": stride.json, "padding": padding.json] }
+  fileprivate var fields: JSONObject {
+    var object: JSONObject = ["kernel": kernel.json, "stride": stride.json, "padding": padding.json]
+    if paddingAfter != padding { object["padding_after"] = paddingAfter.json }
+    return object
+  }
 
   fileprivate init(_ fields: inout Fields) throws {
     let what = "[height, width]"
@@ -128,6 +134,7 @@ extension Window {
       kernel: try fields.required("kernel", what, Size.init(json:)),
       stride: try fields.optional("stride", what, Size.init(json:)) ?? Size(1),
       padding: try fields.optional("padding", what, Size.init(json:)) ?? Size(0),
+      paddingAfter: try fields.optional("padding_after", what, Size.init(json:)),
       dilation: try fields.optional("dilation", what, Size.init(json:)) ?? Size(1))
   }
 }

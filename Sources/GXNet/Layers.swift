@@ -12,7 +12,7 @@ extension Compiler {
     let (x, y) = (try Layout.any(sizes(source), precision), try Layout.any(sizes(place), precision))
     let primitive = try Primitive.convolution(
       source: x, weights: .any(filter, precision), bias: bias || tail.batchNorm != nil ? channels : nil,
-      destination: y, window: window, training: training,
+      destination: y, window: window, training: learns(place),
       post: PostOps(sum: tail.addend != nil, activation: tail.activation))
     try addWeighted(place, source, tail, primitive, plain: filter) { [filter] in
       try Primitive.convolutionWeightsGradient(
@@ -32,7 +32,7 @@ extension Compiler {
     let (x, y) = (try Layout.any(sizes(source)), try Layout.plain(sizes(place)))
     let biasLayout = bias ? try Layout.plain(features) : nil
     let primitive = try Primitive.innerProduct(
-      source: x, weights: .any(matrix), bias: biasLayout, destination: y, training: training,
+      source: x, weights: .any(matrix), bias: biasLayout, destination: y, training: learns(place),
       post: PostOps(activation: tail.activation))
     try addWeighted(place, source, tail, primitive, plain: matrix) {
       try Primitive.innerProductWeightsGradient(
@@ -57,7 +57,7 @@ extension Compiler {
     }
     var arguments = [(Argument.source, x), (Argument.destination, y)]
 
-    guard training else {
+    guard learns(place) else {
       let w = try array(weights[0], plain: plain, native: native)
       let b = try array(weights[0], plain: [weights[0].shape[0]])
       let norm = tail.batchNorm.map { graph.nodes[$0] }
@@ -119,10 +119,10 @@ extension Compiler {
     let x = values[source]!
     let y = Buffer(x.layout)
     let relu = soleReader(place).flatMap { graph.nodes[$0].operation == .activation(.relu) ? $0 : nil }
-    let primitive = try Primitive.batchNorm(x.layout, epsilon: epsilon, relu: relu != nil, training: training)
+    let primitive = try Primitive.batchNorm(x.layout, epsilon: epsilon, relu: relu != nil, training: learns(place))
     set(relu ?? place, y)
 
-    guard training else {
+    guard learns(place) else {
       let arrays = try weights.map { try array($0) }
       loaders.append { tensors in
         for (weight, array) in zip(weights, arrays) {
@@ -184,7 +184,7 @@ extension Compiler {
     let x = values[source]!
     let y = Buffer(x.layout)
     program.add(
-      try Primitive.activation(activation, x.layout, training: training),
+      try Primitive.activation(activation, x.layout, training: reaches(place)),
       [(Argument.source, x), (Argument.destination, y)], inPlace: (x, y))
     set(place, y)
     if reaches(place) {
@@ -198,7 +198,8 @@ extension Compiler {
   func pool(_ place: Int, _ source: Int, _ kind: Pool, _ window: Window) throws {
     let x = values[source]!
     let primitive = try Primitive.pool(
-      kind, source: x.layout, destination: .any(sizes(place), x.layout.precision), window: window, training: training)
+      kind, source: x.layout, destination: .any(sizes(place), x.layout.precision), window: window,
+      training: reaches(place))
     let y = Buffer(primitive.layout(Argument.destination))
     let workspace = Buffer(primitive.layout(Argument.workspace))
     program.add(primitive, [(Argument.source, x), (Argument.destination, y), (Argument.workspace, workspace)])
@@ -232,7 +233,8 @@ extension Compiler {
     let window = Window(kernel: Size(shape[0], shape[1]))
     let picture = sizes(place) + [1, 1]
     let primitive = try Primitive.pool(
-      .average, source: x.layout, destination: .any(picture, x.layout.precision), window: window, training: training)
+      .average, source: x.layout, destination: .any(picture, x.layout.precision), window: window,
+      training: reaches(place))
     let y = Buffer(primitive.layout(Argument.destination))
     program.add(primitive, [(Argument.source, x), (Argument.destination, y)])
     let plain = try Layout.plain(picture)
@@ -264,9 +266,40 @@ extension Compiler {
     }
   }
 
+  func multiply(_ place: Int, _ picture: Int, _ vector: Int) throws {
+    let x = values[picture]!
+    let shape = try Layout.plain(sizes(vector) + [1, 1])
+    let s = Buffer(viewing: try reordered(values[vector]!, to: .plain(sizes(vector))), as: shape)
+    let product = try Primitive.multiply(x.layout, by: shape)
+    let y = Buffer(x.layout)
+    program.add(
+      product, [(Argument.source, x), (Argument.source1, s), (Argument.destination, y)],
+      inPlace: reaches(place) ? nil : (x, y))
+    set(place, y)
+    guard reaches(place) else { return }
+    tape.append { [unowned self] in
+      let dy = try reordered(gradient(place), to: x.layout)
+      if reaches(vector) {
+        // By the vector: the sum over all places of dy * x.
+        let terms = Buffer(x.layout)
+        program.add(
+          try Primitive.multiply(x.layout, by: x.layout),
+          [(Argument.source, dy), (Argument.source1, x), (Argument.destination, terms)])
+        let ds = Buffer(shape)
+        program.add(
+          try Primitive.sum(x.layout, to: shape), [(Argument.source, terms), (Argument.destination, ds)])
+        contribute(Buffer(viewing: ds, as: try .plain(sizes(vector))), to: vector)
+      }
+      let dx = Buffer(x.layout)
+      program.add(
+        product, [(Argument.source, dy), (Argument.source1, s), (Argument.destination, dx)], inPlace: (dy, dx))
+      contribute(dx, to: picture)
+    }
+  }
+
   func dropout(_ place: Int, _ source: Int, rate: Double) throws {
     let given = values[source]!
-    guard training, rate > 0 else {
+    guard learns(place), rate > 0 else {
       set(place, given)
       if reaches(place) { tape.append { [unowned self] in contribute(try gradient(place), to: source) } }
       return

@@ -15,8 +15,8 @@ public final class Network {
   public let threads: Int
   /// NHWC, `[batch, height, width, channels]`; the caller fills it before `forward`.
   public let input: UnsafeMutableBufferPointer<Float>
-  /// What a gradient step changes, in the graph's order. Empty in inference, where batch
-  /// normalisation is folded away.
+  /// What a gradient step changes, in the graph's order. Empty in inference and without frozen nodes' weights,
+  /// where batch normalisation is folded away.
   public let parameters: [Parameter]
   /// Running means and variances, in the graph's order, which `forward` changes. Empty in inference.
   public let state: [Parameter]
@@ -24,8 +24,8 @@ public final class Network {
   private let compiled: Compiler
   private let logits: UnsafeMutableBufferPointer<Float>
   private var seed: UInt64 = 0
-  /// Inference keeps what it was given, because what it computes with cannot be turned back.
-  private var loaded: [String: Tensor]?
+  /// What inference and frozen nodes were given is kept, because what they compute with cannot be turned back.
+  private var loaded: [String: Tensor] = [:]
 
   /// Compiles `graph`. The weights are zeros until `initialize` or `load`.
   ///
@@ -34,16 +34,19 @@ public final class Network {
   ///   - training: with a backward pass; batch statistics, dropout.
   ///   - precision: of the pictures between layers. bf16 takes less time and half the memory of f32, and leaves
   ///     logits about 1 % off; it is used only where the processor has instructions for it (see `precision`).
+  ///   - frozen: names of nodes that are computed as in inference even in training: batch normalisation uses its
+  ///     running statistics, weights stay as they are. Nothing that they read may learn.
   ///   - threads: for this and all later work of the calling thread; nil leaves it to OpenMP (all cores,
   ///     or `OMP_NUM_THREADS`). The threads meet after every layer, so on a busy machine, and for single
   ///     pictures, several networks of one thread each get more done than one network of several.
   /// - Throws: if the graph is not complete, or memory or a limit is exceeded.
   public init(
-    graph: Graph, batch: Int, training: Bool, precision: Precision = .f32, threads: Int? = nil
+    graph: Graph, batch: Int, training: Bool, precision: Precision = .f32, frozen: Set<String> = [],
+    threads: Int? = nil
   ) throws {
     if let threads { Engine.setThreads(max(threads, 1)) }
     self.threads = Engine.threads
-    compiled = try Compiler(graph, batch: batch, training: training, precision: precision)
+    compiled = try Compiler(graph, batch: batch, training: training, precision: precision, frozen: frozen)
     (self.graph, self.batch, self.training) = (graph, batch, training)
     input = compiled.input.floats
     logits = compiled.logits.floats
@@ -99,7 +102,7 @@ public final class Network {
     let arrays = Dictionary(uniqueKeysWithValues: (parameters + state).map { ($0.name, $0) })
     return try graph.nodes.indices.flatMap { graph.weights(of: $0) }.map { weight in
       if let array = arrays[weight.name] { return (weight.name, try array.plain(.init(array.values))) }
-      guard let tensor = loaded?[weight.name] else { throw GXError("network has no weights yet") }
+      guard let tensor = loaded[weight.name] else { throw GXError("network has no weights yet") }
       return (weight.name, tensor)
     }
   }
@@ -121,8 +124,11 @@ public final class Network {
       let extra = Set(tensors.keys).subtracting(expected.map(\.name)).sorted()
       throw GXError("weights: the graph has no tensor \(extra.joined(separator: ", "))")
     }
-    for parameter in parameters + state { try parameter.native(from: tensors[parameter.name]!, into: parameter.values) }
+    loaded = tensors
+    for parameter in parameters + state {
+      try parameter.native(from: tensors[parameter.name]!, into: parameter.values)
+      loaded[parameter.name] = nil
+    }
     for loader in compiled.loaders { try loader(tensors) }
-    if !training { loaded = tensors }
   }
 }

@@ -47,6 +47,11 @@ public struct TrainingPlan: Sendable {
       (rule, learningRate, schedule) = (UpdateRule(named: "adamw")!, 3e-3, Schedule(named: "one-cycle", epochs: 60)!)
       (weightDecay, average, labelSmoothing) = (0.05, 0.995, 0.1)
       criterion = .valMacroF1
+    default:  // the backbones, from weights that have seen other pictures
+      (epochs, batch) = (12, 16)
+      (rule, learningRate, schedule) = (UpdateRule(named: "adamw")!, 1e-3, Schedule(named: "one-cycle", epochs: 12)!)
+      (weightDecay, average, labelSmoothing) = (0.05, 0.99, 0.1)
+      criterion = .valMacroF1
     }
     augmentation = try! Augmentation(spec: Self.standardAugmentation)
   }

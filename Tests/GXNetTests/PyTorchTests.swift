@@ -12,7 +12,7 @@ import Testing
   @Test func everyOperationHasACase() throws {
     var seen = Set<String>()
     for name in Self.cases { for node in try Self.golden.graph(name).nodes { seen.insert(node.operation.name) } }
-    let all = ["conv", "batch_norm", "max_pool", "avg_pool", "global_avg_pool", "add", "linear"]
+    let all = ["conv", "batch_norm", "max_pool", "avg_pool", "global_avg_pool", "add", "mul", "linear"]
     #expect(seen.isSuperset(of: all + Activation.allCases.map(\.rawValue)))
   }
 

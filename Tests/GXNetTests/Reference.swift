@@ -157,6 +157,9 @@ struct Reference {
       let area = sizes.height * sizes.width
       for i in x.indices { y[i / (area * sizes.channels) * sizes.channels + i % sizes.channels] += x[i] / Double(area) }
     case .add: y = zip(x, values[node.inputs[1]]!).map(+)
+    case .multiply:
+      let factor = values[node.inputs[1]]!
+      for i in x.indices { y[i] = x[i] * factor[vectorPlace(i, sizes)] }
     case .dropout: y = x
     }
     return y
@@ -249,9 +252,23 @@ struct Reference {
         dx[i] = dy[i / (area * sizes.channels) * sizes.channels + i % sizes.channels] / Double(area)
       }
     case .add: return [dy, dy]
+    case .multiply:
+      let factor = values[node.inputs[1]]!
+      var df = [Double](repeating: 0, count: factor.count)
+      for i in x.indices {
+        let place = vectorPlace(i, sizes)
+        dx[i] = dy[i] * factor[place]
+        df[place] += dy[i] * x[i]
+      }
+      return [dx, df]
     case .dropout: dx = dy
     }
     return [dx]
+  }
+
+  /// Where a vector of the picture's channels has what belongs to element `i` of the picture.
+  private func vectorPlace(_ i: Int, _ sizes: Sizes) -> Int {
+    i / (sizes.height * sizes.width * sizes.channels) * sizes.channels + i % sizes.channels
   }
 
   private func sums(_ values: [Double], _ channels: Int) -> [Double] {

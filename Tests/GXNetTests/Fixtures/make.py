@@ -26,7 +26,11 @@ def run(graph, weights, x, training):
         w = lambda suffix: weights.get(f"{name}.{suffix}")
         window = {k: tuple(node[k]) for k in ("stride", "padding") if k in node}
         if op == "conv":
-            y = F.conv2d(a[0], w("weight"), w("bias"), dilation=tuple(node["dilation"]), groups=node["groups"], **window)
+            x = a[0]
+            if "padding_after" in node:
+                (top, left), (bottom, right) = window.pop("padding"), node["padding_after"]
+                x = F.pad(x, (left, right, top, bottom))
+            y = F.conv2d(x, w("weight"), w("bias"), dilation=tuple(node["dilation"]), groups=node["groups"], **window)
         elif op == "batch_norm":
             y = F.batch_norm(a[0], w("running_mean"), w("running_var"), w("weight"), w("bias"), training,
                              node["momentum"], node["eps"])
@@ -34,6 +38,7 @@ def run(graph, weights, x, training):
         elif op == "avg_pool": y = F.avg_pool2d(a[0], tuple(node["kernel"]), **window)
         elif op == "global_avg_pool": y = a[0].mean((2, 3))
         elif op == "add": y = a[0] + a[1]
+        elif op == "mul": y = a[0] * a[1][:, :, None, None]
         elif op == "linear": y = F.linear(a[0].flatten(1), w("weight"), w("bias"))
         else: y = ACTIVATIONS[op](a[0])
         values[name] = y
@@ -58,7 +63,8 @@ class Builder:
         if "kernel" in fields:
             (kh, kw), (sh, sw), (ph, pw) = fields["kernel"], fields["stride"], fields["padding"]
             dh, dw = fields.get("dilation", (1, 1))
-            self.shape[name] = ((h + 2 * ph - dh * (kh - 1) - 1) // sh + 1, (w + 2 * pw - dw * (kw - 1) - 1) // sw + 1)
+            qh, qw = fields.get("padding_after", (ph, pw))
+            self.shape[name] = ((h + ph + qh - dh * (kh - 1) - 1) // sh + 1, (w + pw + qw - dw * (kw - 1) - 1) // sw + 1)
         if op == "conv":
             kernel, groups = fields["kernel"], fields["groups"]
             fan = c // groups * kernel[0] * kernel[1]
@@ -79,10 +85,10 @@ class Builder:
         self.channels[name], self.last = c, name
         return self
 
-    def conv(self, name, channels, kernel, *inputs, stride=1, padding=0, dilation=1, groups=1, bias=True):
+    def conv(self, name, channels, kernel, *inputs, stride=1, padding=0, dilation=1, groups=1, bias=True, **more):
         two = lambda v: list(v) if isinstance(v, tuple) else [v, v]
         return self.add(name, "conv", *inputs, channels=channels, kernel=two(kernel), stride=two(stride),
-                        padding=two(padding), dilation=two(dilation), groups=groups, bias=bias)
+                        padding=two(padding), dilation=two(dilation), groups=groups, bias=bias, **more)
 
     def pool(self, name, kind, kernel, stride, padding=0):
         two = lambda v: list(v) if isinstance(v, tuple) else [v, v]
@@ -142,6 +148,12 @@ def cases():
     yield "add_relu_8", b.conv("c", 8, 3, padding=1, bias=False).norm("bn2").add("s", "add", "r", "bn2").add("r2", "relu").end()
     yield "residual", residual(norm(8).add("r", "relu"), "block", 12, 2).add("p", "global_avg_pool").end()
     yield "linear", start(size=(5, 4, 2)).add("l", "linear", features=13, bias=False).add("r", "relu").end()
+    yield "conv_padded_after", start().conv("c", 7, 3, stride=2, padding=(0, 1), padding_after=[1, 1]).end()
+    yield "conv_depthwise_padded_after", start((8, 8, 3), 16).conv(
+        "c", 16, 5, stride=2, padding=1, padding_after=[2, 2], groups=16, bias=False).end()
+    for channels in 7, 16:
+        b = norm(channels).add("r", "silu").add("p", "global_avg_pool").add("l", "linear", features=channels, bias=True)
+        yield f"excite_{channels}", b.add("g", "sigmoid").add("m", "mul", "r", "g").conv("c", 4, 1).end()
     yield "first_depthwise", Builder((8, 8, 3)).conv("c", 3, 3, groups=3).conv("d", 8, 1).end()
 
 
