@@ -8,7 +8,7 @@ public let gxVersion = "0.1.0"
 
 /// One row of a command's option table.
 public struct Option: Sendable {
-  let long: String
+  public let long: String
   let short: Character?
   /// What the help calls its argument; nil for a flag.
   let argument: String?

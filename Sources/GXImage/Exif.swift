@@ -1,7 +1,7 @@
 import GXCore
 
 /// How a camera was held: EXIF's tag 0x0112. What is stored has to be turned by it to stand upright.
-enum Orientation: UInt16 {
+enum Orientation: UInt16, CaseIterable {
   case upright = 1
   case mirrored, turned180, flipped, transposed, turned90, transversed, turned270
 
@@ -71,7 +71,7 @@ enum Orientation: UInt16 {
 
   var swapsAxes: Bool { rawValue >= 5 }
 
-  /// The picture as it should be seen; u8 RGB in, u8 RGB out.
+  /// The picture as it should be seen, of the same type.
   func apply(_ picture: Tensor) throws -> Tensor {
     if self == .upright { return picture }
     let size = try picture.pictureSize()

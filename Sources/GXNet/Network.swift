@@ -65,6 +65,9 @@ public final class Network {
     try compiled.program.measure(name, body)
   }
 
+  /// How many threads networks of the calling thread use.
+  public static var threads: Int { Engine.threads }
+
   /// How many threads all networks use from now on that the calling thread builds or runs.
   public static func setThreads(_ count: Int) { Engine.setThreads(count) }
 

@@ -1,6 +1,6 @@
 import GXCore
 
-/// Parts of a graph: what is computed on the way to a node.
+/// Parts of a graph: what is computed on the way to a node, and from there on.
 extension Graph {
   /// What enters the head, which is the last linear layer: the name of the node whose value it reads. Dropout
   /// is looked through, for it changes nothing in inference.
@@ -31,6 +31,24 @@ extension Graph {
       let node = nodes[place]
       try graph.add(
         node.name, node.operation, inputs: node.inputs.map { $0 < 0 ? Self.inputName : nodes[$0].name })
+    }
+    return graph
+  }
+
+  /// A graph of the nodes after `name`, whose input is that node's value; a vector `[n]` enters as a picture `[1, 1, n]`.
+  /// - Throws: `GXError` where there is no such node, or one after it reads what is before it.
+  public func suffix(after name: String) throws -> Graph {
+    guard let cut = nodes.firstIndex(where: { $0.name == name }) else {
+      throw GXError("the network has no node \(name)")
+    }
+    let value = nodes[cut].shape
+    var graph = try Graph(input: value.count == 1 ? [1, 1] + value : value, initializer: initializer)
+    for node in nodes[(cut + 1)...] {
+      guard node.inputs.allSatisfy({ $0 >= cut }) else {
+        throw GXError("node \(node.name): reads more than the value of \(name)")
+      }
+      try graph.add(
+        node.name, node.operation, inputs: node.inputs.map { $0 == cut ? Self.inputName : nodes[$0].name })
     }
     return graph
   }

@@ -23,14 +23,24 @@ public final class SeekableInput: @unchecked Sendable {
       count = max(0, Int(info.st_size) - start)
       return
     }
-    let folder = folder ?? getenv("TMPDIR").map { String(cString: $0) } ?? "/var/tmp"
-    var template = Array((folder + "/gx.XXXXXX").utf8CString)
-    let file = mkstemp(&template)
-    guard file >= 0 else { throw GXError("\(folder): no temporary file: \(systemError())") }
-    unlink(template)
-    descriptor = file
+    let source = ByteSource(descriptor: input, name: name)
     start = 0
-    count = try Self.copy(from: input, name: name, to: file, folder: folder)
+    (descriptor, count) = try Self.spool(folder) { sink in
+      let piece = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 20, alignment: 64)
+      defer { piece.deallocate() }
+      while true {
+        let n = try source.read(into: piece)
+        if n == 0 { break }
+        try sink.write(UnsafeRawBufferPointer(rebasing: piece[..<n]))
+      }
+    }
+  }
+
+  /// What `write` puts into an unlinked temporary file.
+  public init(name: String, folder: String? = nil, writing write: (ByteSink) throws -> Void) throws {
+    self.name = name
+    start = 0
+    (descriptor, count) = try Self.spool(folder, write)
   }
 
   /// A file, or whatever else has a path; `-` is stdin.
@@ -59,19 +69,18 @@ public final class SeekableInput: @unchecked Sendable {
     }
   }
 
-  private static func copy(from input: Int32, name: String, to file: Int32, folder: String) throws -> Int {
-    let source = ByteSource(descriptor: input, name: name)
+  /// A new file that goes with the process, with what `write` puts into it; its descriptor and size.
+  private static func spool(
+    _ folder: String?, _ write: (ByteSink) throws -> Void
+  ) throws -> (descriptor: Int32, count: Int) {
+    let folder = folder ?? getenv("TMPDIR").map { String(cString: $0) } ?? "/var/tmp"
+    var template = Array((folder + "/gx.XXXXXX").utf8CString)
+    let file = mkstemp(&template)
+    guard file >= 0 else { throw GXError("\(folder): no temporary file: \(systemError())") }
+    unlink(template)
     let sink = ByteSink(descriptor: file, name: "\(folder): temporary file")
-    let piece = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 20, alignment: 64)
-    defer { piece.deallocate() }
-    var count = 0
-    while true {
-      let n = try source.read(into: piece)
-      if n == 0 { break }
-      try sink.write(UnsafeRawBufferPointer(rebasing: piece[..<n]))
-      count += n
-    }
+    try write(sink)
     try sink.flush()
-    return count
+    return (file, Int(lseek(file, 0, SEEK_CUR)))
   }
 }
