@@ -43,6 +43,12 @@ public func xxh64(_ bytes: UnsafeRawBufferPointer, seed: UInt64 = 0) -> UInt64 {
   return h ^ (h >> 32)
 }
 
+/// A fingerprint as it is written: 16 hex digits.
+func hexDigits(_ digest: UInt64) -> String {
+  let digits = String(digest, radix: 16)
+  return String(repeating: "0", count: 16 - digits.count) + digits
+}
+
 private let prime1: UInt64 = 0x9e37_79b1_85eb_ca87
 private let prime2: UInt64 = 0xc2b2_ae3d_27d4_eb4f
 private let prime3: UInt64 = 0x1656_67b1_9e37_79f9

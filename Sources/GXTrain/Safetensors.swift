@@ -11,6 +11,8 @@ public struct Safetensors: Sendable {
   /// In file order; no name twice.
   public var tensors: [(name: String, tensor: Tensor)]
   public var metadata: [(key: String, value: String)]
+  /// Names of the tensors of types that are not read; in foreign files alone.
+  public internal(set) var unread: [String] = []
 
   /// The largest file that is read, and the largest header in it, in bytes (the header's is the format's own).
   public static let byteLimit = 2 << 30
@@ -46,7 +48,9 @@ extension Safetensors {
   }
 
   /// Reads a file that is in memory; the tensors are views into `file`.
-  public init(parsing file: Storage) throws(GXError) {
+  ///
+  /// - Parameter foreign: BF16 and F64 become f32, and tensors of other types are left `unread`; else each is an error.
+  public init(parsing file: Storage, foreign: Bool = false) throws(GXError) {
     let bytes = UnsafeRawBufferPointer(start: file.base, count: file.count)
     guard bytes.count >= 8 else { throw GXError("\(bytes.count) bytes are no safetensors file") }
     let length = UInt64(littleEndian: bytes.loadUnaligned(as: UInt64.self))
@@ -75,7 +79,9 @@ extension Safetensors {
           metadata.append((key, text))
         }
       } else {
-        do { entries.append(try Entry(name: name, value)) } catch { throw error.at("tensor '\(name)'") }
+        do { entries.append(try Entry(name: name, value, foreign: foreign)) } catch {
+          throw error.at("tensor '\(name)'")
+        }
       }
     }
 
@@ -92,8 +98,14 @@ extension Safetensors {
           "tensor '\(entry.name)': ends at byte \(entry.end) of the data; the file has \(bytes.count - dataStart)")
       }
       let view = UnsafeRawBufferPointer(rebasing: bytes[dataStart + entry.start..<dataStart + entry.end])
-      let storage = Storage(viewing: view, of: file)
-      tensors.append((entry.name, try Tensor(entry.dtype, entry.shape, storage: storage)))
+      switch entry.type {
+      case .own(let dtype):
+        let storage = Storage(viewing: view, of: file)
+        tensors.append((entry.name, try Tensor(dtype, entry.shape, storage: storage)))
+      case .bf16: tensors.append((entry.name, try Self.converted(view, entry.shape, Self.bf16)))
+      case .f64: tensors.append((entry.name, try Self.converted(view, entry.shape) { Float(Double(bitPattern: $0)) }))
+      case .other: unread.append(entry.name)
+      }
       at = entry.end
     }
     guard at == bytes.count - dataStart else {
@@ -101,30 +113,69 @@ extension Safetensors {
     }
   }
 
+  private static func bf16(_ bits: UInt16) -> Float { Float(bitPattern: UInt32(bits) << 16) }
+
+  /// An f32 tensor of little-endian elements of another type.
+  private static func converted<Bits: FixedWidthInteger>(
+    _ bytes: UnsafeRawBufferPointer, _ shape: Shape, _ value: (Bits) -> Float
+  ) throws(GXError) -> Tensor {
+    let storage = Storage(count: try Tensor.byteCount(.f32, shape))
+    let size = MemoryLayout<Bits>.size
+    for i in 0..<storage.count / 4 {
+      let bits = Bits(littleEndian: bytes.loadUnaligned(fromByteOffset: i * size, as: Bits.self))
+      storage.base.storeBytes(of: value(bits), toByteOffset: 4 * i, as: Float.self)
+    }
+    return try Tensor(.f32, shape, storage: storage)
+  }
+
+  /// What an element is.
+  private enum ElementType {
+    case own(DType)
+    case bf16, f64, other
+
+    init(named name: String) {
+      switch name {
+      case "BF16": self = .bf16
+      case "F64": self = .f64
+      default: self = dtypeNames.first { $0.name == name }.map { .own($0.dtype) } ?? .other
+      }
+    }
+
+    /// Bytes of an array of `shape`; nil where that is not known.
+    func byteCount(_ shape: Shape) throws(GXError) -> Int? {
+      switch self {
+      case .own(let dtype): try Tensor.byteCount(dtype, shape)
+      case .bf16: try Tensor.byteCount(.f16, shape)
+      case .f64: try 2 * Tensor.byteCount(.f32, shape)
+      case .other: nil
+      }
+    }
+  }
+
   /// One tensor's line in the header.
   private struct Entry {
     let name: String
-    let dtype: DType
+    let type: ElementType
     let shape: Shape
     let start: Int
     let end: Int
 
-    init(name: String, _ json: JSON) throws(GXError) {
+    init(name: String, _ json: JSON, foreign: Bool) throws(GXError) {
       self.name = name
       guard let fields = json.objectValue else { throw GXError("is no JSON object") }
       guard let dtypeName = fields["dtype"]?.stringValue else { throw GXError("has no dtype") }
-      guard let dtype = dtypeNames.first(where: { $0.name == dtypeName })?.dtype else {
+      type = ElementType(named: dtypeName)
+      if case .own = type {
+      } else if !foreign {
         throw GXError("dtype \(dtypeName) is not supported (\(dtypeNames.map(\.name).joined(separator: ", ")))")
       }
-      self.dtype = dtype
       shape = try Self.integers(fields["shape"], "shape")
       let offsets = try Self.integers(fields["data_offsets"], "data_offsets")
       guard offsets.count == 2, offsets[0] >= 0, offsets[1] >= offsets[0] else {
         throw GXError("data_offsets \(offsets) are no range")
       }
       (start, end) = (offsets[0], offsets[1])
-      let needed = try Tensor.byteCount(dtype, shape)
-      guard end - start == needed else {
+      if let needed = try type.byteCount(shape), end - start != needed {
         throw GXError("\(dtypeName) of shape \(shape) needs \(needed) bytes, data_offsets give \(end - start)")
       }
     }
