@@ -31,12 +31,12 @@ final class WeightAverage {
     }
   }
 
-  /// In plain layout, by the parameters' names; those of `names`, in that order.
-  func weights(_ names: [String]) throws -> [(name: String, tensor: Tensor)] {
+  /// The network's `weights` in plain layout, with the averages in place of those that learn.
+  func weights(in weights: [(name: String, tensor: Tensor)]) throws -> [(name: String, tensor: Tensor)] {
     let places = Dictionary(uniqueKeysWithValues: sources.enumerated().map { ($1.name, $0) })
-    return try names.map { name in
-      let place = places[name]!
-      return (name, try sources[place].plain(UnsafeBufferPointer(averages[place])))
+    return try weights.map { weight in
+      guard let place = places[weight.name] else { return weight }
+      return (weight.name, try sources[place].plain(UnsafeBufferPointer(averages[place])))
     }
   }
 

@@ -1,6 +1,7 @@
 import GXCommand
 import GXCore
 import GXImage
+import GXNet
 import Glibc
 
 /// What one step of training or validation takes.
@@ -42,6 +43,8 @@ public struct BatchMaker: Sendable {
   var augmentation: Augmentation?
   /// What stands for the augmentation's crop where there is none.
   var crop: PixelOp?
+  /// Which of `Dihedral`'s views is taken; 0 is the picture itself.
+  var view = 0
   /// The share of a target that is spread evenly over all classes (Szegedy et al. 2016).
   var labelSmoothing: Float = 0
   /// The parameter of the Beta distribution that pictures are blended by (Zhang et al. 2018); 0: not blended.
@@ -72,6 +75,7 @@ public struct BatchMaker: Sendable {
       } else if let crop {
         tensor = try crop.apply(tensor)
       }
+      if view > 0 { tensor = try Dihedral.view(view, of: tensor) }
       tensor.copyFloats(to: UnsafeMutableBufferPointer(rebasing: batch.pixels[place * length..<(place + 1) * length]))
       let label = Int(sample.label)
       batch.labels.append(label)
@@ -88,6 +92,26 @@ public struct BatchMaker: Sendable {
     if mixup > 0 {
       var random = Random(seed: seed, epoch: epoch, id: "mixup", copy: number)
       blend(batch, Float(random.beta(mixup)), length, classes)
+    }
+  }
+
+  /// Runs a network for as many pictures over all `samples` in turn. `read` gets each batch, its samples, and what the
+  /// network gives for them.
+  func run(
+    _ network: Network, over samples: [Dataset.Sample], _ batches: (Batch, Batch),
+    _ read: (Batch, ArraySlice<Dataset.Sample>, UnsafeBufferPointer<Float>) throws -> Void
+  ) throws {
+    let starts = Array(stride(from: 0, to: samples.count, by: size))
+    let slice = { @Sendable [size] (number: Int) in samples[starts[number]..<min(samples.count, starts[number] + size)]
+    }
+    let prefetcher = Prefetcher(batches, starts.indices) { number, batch in
+      try fill(batch, slice(number), epoch: 0, number: number)
+    }
+    defer { prefetcher.stop() }
+    for number in starts.indices {
+      guard let batch = try prefetcher.next() else { break }
+      _ = network.input.update(fromContentsOf: batch.pixels)
+      try read(batch, slice(number), network.forward())
     }
   }
 

@@ -17,7 +17,7 @@ extension Trainer {
       "tally_loss": .double(tally.loss), "tally_weight": .double(tally.weight), "tally_right": .int(tally.right),
       "tally_count": .int(tally.count),
       "tally_seconds": .double(tally.seconds), "plateau_scale": .double(plateau.scale),
-      "plateau_waited": .int(plateau.waited),
+      "plateau_waited": .int(plateau.waited), "origin": .object(origin),
     ]
     if let best {
       fields["best_epoch"] = .int(best.epoch)
@@ -28,7 +28,7 @@ extension Trainer {
     let weights = try network.weights()
     let groups = try [
       ("weights", weights), ("optimizer", optimizer.state),
-      ("average", average?.weights(weights.map(\.name)) ?? []), ("best", best?.weights ?? []),
+      ("average", average?.weights(in: weights) ?? []), ("best", best?.weights ?? []),
     ]
     return Safetensors(
       tensors: groups.flatMap { group, tensors in tensors.map { ("\(group)/\($0.name)", $0.tensor) } },
@@ -72,6 +72,7 @@ extension Trainer {
     try network.load(Dictionary(uniqueKeysWithValues: weights("weights")))
     try optimizer.restore(steps: int("optimizer_steps")) { try tensor("optimizer/" + $0) }
     try average?.restore { try tensor("average/" + $0) }
+    origin = fields["origin"]?.objectValue ?? [:]
     (epoch, step) = (try int("epoch"), try int("step"))
     tally = EpochTally(
       loss: try double("tally_loss"), weight: try double("tally_weight"), right: try int("tally_right"),
@@ -133,9 +134,12 @@ public final class Checkpoints {
     if case .epochs(let epochs) = interval, trainer.epoch % epochs == 0 || trainer.isFinished { try write() }
   }
 
+  /// Whether there is a file to go on from.
+  public static func exist(_ path: String?) -> Bool { path.map { access($0, F_OK) == 0 } ?? false }
+
   /// Takes up the run where the file left it. Returns false if there is no file.
   public func resume() throws -> Bool {
-    guard let path, access(path, F_OK) == 0 else { return false }
+    guard let path, Self.exist(path) else { return false }
     let file = try Safetensors(path: path)
     do { try trainer.restore(file) } catch let error as GXError { throw error.at(path) }
     return true

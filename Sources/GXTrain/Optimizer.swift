@@ -49,16 +49,23 @@ public final class Optimizer {
   public let clip: Double?
 
   private let parameters: [Parameter]
+  /// For each parameter, what the learning rate is multiplied with.
+  private let rates: [Double]
   /// A buffer a parameter, for each of the rule's moments.
   private let moments: [[UnsafeMutableBufferPointer<Float>]]
   /// Steps done.
   public private(set) var steps = 0
 
-  public init(_ rule: UpdateRule, weightDecay: Double = 0, clip: Double? = nil, parameters: [Parameter]) {
+  /// - Parameter rate: by a parameter's name, what the learning rate is multiplied with for it.
+  public init(
+    _ rule: UpdateRule, weightDecay: Double = 0, clip: Double? = nil, parameters: [Parameter],
+    rate: (String) -> Double = { _ in 1 }
+  ) {
     self.rule = rule
     self.weightDecay = weightDecay
     self.clip = clip
     self.parameters = parameters
+    rates = parameters.map { rate($0.name) }
     moments = rule.moments.map { _ in
       parameters.map { parameter in
         let buffer = UnsafeMutableBufferPointer<Float>.allocate(capacity: parameter.values.count)
@@ -79,6 +86,7 @@ public final class Optimizer {
       let g = parameter.gradient.baseAddress!
       let n = parameter.values.count
       let decay = parameter.decays ? weightDecay : 0
+      let learningRate = learningRate * rates[i]
       switch rule {
       case .sgd(let momentum, let nesterov):
         sgd(

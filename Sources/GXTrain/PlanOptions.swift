@@ -67,6 +67,51 @@ extension TrainingPlan {
   }
 }
 
+/// Transfer learning as options of a command.
+extension TransferPlan {
+  /// The rows of the option table.
+  public static let options = [
+    Option(
+      "backbone", nil, "NAME",
+      "the architecture that --weights were trained in; the same as --arch, for what needs weights"),
+    Option(
+      "weights", nil, "FILE",
+      "begin with the weights of this safetensors file: a gx model, or timm's, torchvision's or Zoobot's names"),
+    Option(
+      "head-epochs", nil, "N",
+      "with --weights: epochs in which the last layer learns alone, on features that "
+        + "are computed once; 0: none [20]"),
+    Option("head-lr", nil, "RATE", "peak learning rate of these [0.003]"),
+    Option(
+      "head-views", nil, "N", "flips and quarter turns of each picture in these, 1 to 8 [1; with --unfreeze none 8]"),
+    Option("unfreeze", nil, "N|all|none", "what learns then: the last N blocks, all or nothing [all]"),
+    Option("layer-decay", nil, "F", "the learning rate's factor from each block to the one before it [0.9]"),
+  ]
+
+  /// What the options say; nil where there are no `--weights`.
+  /// - Throws: `UsageError` that names the option.
+  public init?(_ arguments: Arguments) throws {
+    guard arguments.has("weights") else {
+      if let option = Self.options.map(\.long).first(where: arguments.has) {
+        throw UsageError("--\(option) needs --weights FILE")
+      }
+      return nil
+    }
+    self.init()
+    headEpochs = try arguments.int("head-epochs", in: 0...100_000) ?? headEpochs
+    headRate = try arguments.double("head-lr", in: 0...1000) ?? headRate
+    if let text = arguments.string("unfreeze") {
+      guard let value = Unfreeze(text) else {
+        throw UsageError("--unfreeze: '\(text)' is no number of blocks, all or none")
+      }
+      unfreeze = value
+    }
+    headViews = try arguments.int("head-views", in: 1...8) ?? (unfreeze == .none ? 8 : 1)
+    layerDecay = try arguments.double("layer-decay", in: 0...1) ?? layerDecay
+    if unfreeze == .none && headEpochs == 0 { throw UsageError("--unfreeze none --head-epochs 0: nothing would learn") }
+  }
+}
+
 extension Arguments {
   /// One of a set of names, turned into a value.
   func named<T>(_ option: String, _ names: [String], _ fallback: T, _ make: (String) -> T?) throws -> T {

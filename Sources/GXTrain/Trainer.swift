@@ -33,8 +33,12 @@ public final class Trainer {
     public var weights: [(name: String, tensor: Tensor)]
   }
 
+  /// What is known of how the weights came to be before this run; it goes into the model.
+  var origin: JSONObject
+
   let network: Network
   private let judge: Network
+  private let threads: Int
   let optimizer: Optimizer
   let average: WeightAverage?
   private let maker: BatchMaker
@@ -49,11 +53,14 @@ public final class Trainer {
   /// - Parameters:
   ///   - validation: Where the `val` pictures are; `training` itself as a rule.
   ///   - architecture: The graph's name, for the record.
+  ///   - start: The weights to begin with, and what of them learns; nil is new weights that the seed draws.
   ///   - threads: For oneDNN; nil is all cores.
   /// - Throws: as `Dataset.checkTrainable`, and where a weighted class is not in the data.
   public init(
-    graph: Graph, architecture: String, training: Dataset, validation: Dataset, plan: TrainingPlan, threads: Int?
+    graph: Graph, architecture: String, start: Start? = nil, training: Dataset, validation: Dataset,
+    plan: TrainingPlan, threads: Int?
   ) throws {
+    let start = try start ?? Start(graph, seed: plan.seed)
     try training.checkTrainable(validation: validation)
     let classes = training.classes
     self.graph = graph
@@ -64,7 +71,9 @@ public final class Trainer {
     self.plan = plan
     var settings: JSONObject = ["arch": .string(architecture)]
     settings.merge(plan.json)
+    settings.merge(start.settings)
     self.settings = settings
+    origin = start.origin
     plateau = plan.plateau
     stepsPerEpoch = training.train.count / plan.batch
 
@@ -81,13 +90,15 @@ public final class Trainer {
     errors = .allocate(capacity: plan.batch * classes.count)
 
     let network = try Network(
-      graph: graph, batch: plan.batch, training: true, precision: plan.precision, threads: threads)
+      graph: graph, batch: plan.batch, training: true, precision: plan.precision, frozen: start.frozen, threads: threads
+    )
     judge = try Network(graph: graph, batch: plan.batch, training: false, threads: threads)
-    var random = Random(seed: plan.seed, id: "weights")
-    try network.initialize(random: &random)
+    try network.load(Dictionary(uniqueKeysWithValues: start.weights.map { ($0.name, $0.tensor) }))
     self.network = network
+    self.threads = Network.threads
     optimizer = Optimizer(
-      plan.rule, weightDecay: plan.weightDecay, clip: plan.clip, parameters: network.parameters)
+      plan.rule, weightDecay: plan.weightDecay, clip: plan.clip, parameters: network.parameters,
+      rate: start.rate)
     average = plan.average.map { WeightAverage(decay: $0, of: network.parameters + network.state) }
   }
 
@@ -100,11 +111,7 @@ public final class Trainer {
   public var profileTable: String? { network.profile?.table(threads: network.threads) }
 
   /// A fingerprint of all train and val records, as 16 hex digits.
-  public var dataDigest: String {
-    let digest = String(
-      training === validation ? training.digest : mixed(training.digest, validation.digest), radix: 16)
-    return String(repeating: "0", count: 16 - digest.count) + digest
-  }
+  public var dataDigest: String { digest(training, validation) }
 
   /// Trains on, from where it stands, until the last epoch, early stopping, or `shouldStop`.
   ///
@@ -117,6 +124,9 @@ public final class Trainer {
   public func run(
     shouldStop: () -> Bool, afterStep: () throws -> Void, afterEpoch: (JSONObject) throws -> Void
   ) throws -> Bool {
+    let callers = Network.threads
+    Network.setThreads(threads)
+    defer { Network.setThreads(callers) }
     while !isFinished {
       guard try trainEpoch(shouldStop, afterStep) else { return false }
       let trained = now()
@@ -138,19 +148,18 @@ public final class Trainer {
 
   /// The model as it would be written now: the best weights, or the current ones where no epoch is done yet.
   public func model() throws -> Model {
-    var record: JSONObject = [
-      "arguments": .object(settings), "data": .string(dataDigest), "train_records": .int(training.train.count),
-      "val_records": .int(validation.val.count), "epochs": .int(epoch), "finished": .bool(isFinished),
-    ]
+    var record: JSONObject = ["arguments": .object(settings)]
+    record.merge(dataRecord(training, validation))
+    record.merge(["epochs": .int(epoch), "finished": .bool(isFinished)])
     if let best {
       record["best_epoch"] = .int(best.epoch)
       record["val_loss"] = .double(best.scores.loss)
       record["val_accuracy"] = .double(best.scores.accuracy)
       record["val_macro_f1"] = .double(best.scores.macroF1)
     }
-    let ops = (training.ops ?? [Provenance.foreign]) + [try plan.augmentation?.centreCrop?.json].compactMap { $0 }
+    record.merge(origin)
     return Model(
-      graph: graph, classes: training.classes, input: graph.input, ops: ops, training: record,
+      graph: graph, classes: training.classes, input: graph.input, ops: try plan.ops(of: training), training: record,
       weights: try best?.weights ?? currentWeights())
   }
 
@@ -221,22 +230,15 @@ extension Trainer {
   /// The weights that are validated and kept: the average if there is one, else those of the last step.
   private func currentWeights() throws -> [(name: String, tensor: Tensor)] {
     let weights = try network.weights()
-    return try average?.weights(weights.map(\.name)) ?? weights
+    return try average?.weights(in: weights) ?? weights
   }
 
   private func validate() throws -> ValidationScores {
     try judge.load(Dictionary(uniqueKeysWithValues: currentWeights()))
-    let (judgeMaker, val, size) = (judgeMaker, validation.val, plan.batch)
     let classes = graph.output[0]
-    let prefetcher = Prefetcher(batches, 0..<(val.count + size - 1) / size) { number, batch in
-      try judgeMaker.fill(batch, val[number * size..<min(val.count, (number + 1) * size)], epoch: 0, number: number)
-    }
-    defer { prefetcher.stop() }
     var confusion = ConfusionMatrix(classes: classes)
     var total = 0.0
-    while let batch = try prefetcher.next() {
-      _ = judge.input.update(fromContentsOf: batch.pixels)
-      let logits = try judge.forward(seed: 0)
+    try judgeMaker.run(judge, over: validation.val, batches) { batch, _, logits in
       total += loss(logits, batch) * Double(batch.count)
       for (i, label) in batch.labels.enumerated() {
         confusion.add(truth: label, predicted: largest(logits, i * classes, classes))
@@ -244,7 +246,7 @@ extension Trainer {
     }
     guard total.isFinite else { throw GXError("epoch \(epoch + 1): the validation loss is not finite") }
     return ValidationScores(
-      loss: total / Double(val.count), accuracy: confusion.accuracy, macroF1: confusion.macroF1)
+      loss: total / Double(validation.val.count), accuracy: confusion.accuracy, macroF1: confusion.macroF1)
   }
 }
 
@@ -285,6 +287,26 @@ struct EpochTally: Equatable {
       "seconds": .double((1000 * (seconds + validationSeconds)).rounded() / 1000),
       "images_per_s": .double((10 * Double(count) / seconds).rounded() / 10),
     ]
+  }
+}
+
+/// A fingerprint of all train and val records, as 16 hex digits.
+private func digest(_ training: Dataset, _ validation: Dataset) -> String {
+  hexDigits(training === validation ? training.digest : mixed(training.digest, validation.digest))
+}
+
+/// What the model tells of the data that it was trained on.
+func dataRecord(_ training: Dataset, _ validation: Dataset) -> JSONObject {
+  [
+    "data": .string(digest(training, validation)), "train_records": .int(training.train.count),
+    "val_records": .int(validation.val.count),
+  ]
+}
+
+extension TrainingPlan {
+  /// What is done to pictures of `training`, since they were decoded, until the network sees them.
+  func ops(of training: Dataset) throws -> [JSON] {
+    (training.ops ?? [Provenance.foreign]) + [try augmentation?.centreCrop?.json].compactMap { $0 }
   }
 }
 

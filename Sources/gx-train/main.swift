@@ -25,30 +25,38 @@ let command = Command(
     The result depends on the records (in whatever order), the options and the number of threads. Defaults are the
     architecture's: gxnet trains with AdamW and one cycle, seed (the original project's CNN) with Adam, a plateau
     schedule and early stopping.
+
+    With --weights, training begins with what a network has learnt elsewhere (transfer learning): first the last
+    layer alone is trained on what the others give, which is computed once; then all layers, or the last blocks, are,
+    the earlier ones at lower rates. Layers that do not learn are computed as in inference.
     """,
   options: [
     Option("output", "o", "MODEL", "the model; appears only when it is whole (required)"),
-    Option("arch", "a", "NAME", "gxnet or seed [gxnet]"),
+    Option("arch", "a", "NAME", "\(Architecture.allCases.map(\.rawValue).joined(separator: ", ")) [gxnet]"),
     Option("val", nil, "FILE", "validate on this stream's records of split val, or of none"),
     Option("hold-out", nil, "SHARE", "how much to hold out where there is nothing to validate on [0.15]"),
-  ] + TrainingPlan.options + [
+  ] + TransferPlan.options + TrainingPlan.options + [
     Option("checkpoint", "c", "FILE", "keep all that is needed to go on in FILE"),
     Option("checkpoint-every", nil, "N|Ns", "epochs, or seconds, between checkpoints [1]"),
     Option("resume", nil, nil, "go on from the checkpoint, if it is there; to the same result"),
     Option("half", nil, nil, "write weights as f16"),
     Option("threads", "j", "N", "threads; another number changes the last bits [all cores]"),
     .profile,
-    Option("tmp", nil, "DIR", "where a pipe is spooled to [$TMPDIR or /var/tmp]"),
+    Option("tmp", nil, "DIR", "where a pipe is spooled to, and features are kept [$TMPDIR or /var/tmp]"),
   ],
   examples: [
     "gx-train -o galaxy.safetensors < train.tar",
     "gx-train --augment rotate=180,flip=hv,crop=64 --ema 0.998 -o galaxy.safetensors < train.tar > log.ndjson",
+    "gx-train --backbone efficientnet-lite0 --weights imagenet.safetensors -o galaxy.safetensors < train.tar",
   ])
 
 command.main { arguments in
   try arguments.expectNoOperands()
   guard let path = arguments.string("output") else { throw UsageError("-o MODEL is missing") }
-  let architecture = try arguments.choice("arch", Architecture.self) ?? .gxnet
+  let transfer = try TransferPlan(arguments)
+  if arguments.has("arch") && arguments.has("backbone") { throw UsageError("--arch and --backbone are the same") }
+  let architecture =
+    try arguments.choice(arguments.has("backbone") ? "backbone" : "arch", Architecture.self) ?? .gxnet
   let plan = try TrainingPlan(arguments, for: architecture)
   let dropout = try arguments.double("dropout", in: 0...0.99)
   let share = try arguments.double("hold-out", in: 0.01...0.9) ?? 0.15
@@ -65,41 +73,68 @@ command.main { arguments in
   var input = training.shape
   if let crop = plan.augmentation?.outputCrop { input = [crop.height, crop.width, input[2]] }
   let graph = try architecture.graph(input: input, classes: training.classes.count, dropout: dropout)
-  let trainer = try Trainer(
-    graph: graph, architecture: architecture.rawValue, training: training, validation: validation, plan: plan,
-    threads: threads)
-  let checkpoints = Checkpoints(of: trainer, path: arguments.string("checkpoint"), every: every)
-  if arguments.has("resume"), try checkpoints.resume() { Log.note("goes on in epoch \(trainer.epoch + 1)") }
   Log.note(
     "\(training.train.count) pictures to train on, \(validation.val.count) to validate on, "
       + "\(training.classes.count) classes, \(graph.parameterCount) weights")
 
-  if arguments.has("profile") { trainer.startProfile() }
-
-  Signals.deferInterrupts()
+  var start = try Start(graph, seed: plan.seed)
   let log = EpochLog()
-  let progress = Progress("pictures", total: (plan.epochs - trainer.epoch) * training.train.count)
-  let finished = try trainer.run(
-    shouldStop: { Signals.interrupted != nil },
-    afterStep: {
-      progress.advance(trainer.plan.batch, note: "epoch \(trainer.epoch + 1)")
-      try checkpoints.afterStep()
-    },
-    afterEpoch: { row in
-      log.write(row)
-      try checkpoints.afterEpoch()
-    })
-  progress.finish()
-  if let table = trainer.profileTable { Log.table(table) }
-
-  if !finished { try checkpoints.write() }
-  try trainer.model().write(path: path, arguments.has("half") ? .f16 : .f32)
-  if let best = trainer.best { Log.note("\(path): epoch \(best.epoch), \(best.scores)") }
-  if !finished {
-    Log.error("interrupted in epoch \(trainer.epoch + 1); the best model so far is written")
-    Signals.endAsInterrupted()
+  func run(_ trainer: Trainer, _ checkpoints: Checkpoints? = nil) throws -> Bool {
+    if arguments.has("profile") { trainer.startProfile() }
+    Signals.deferInterrupts()
+    let progress = Progress("pictures", total: (trainer.plan.epochs - trainer.epoch) * trainer.training.train.count)
+    defer { progress.finish() }
+    let finished = try trainer.run(
+      shouldStop: { Signals.interrupted != nil },
+      afterStep: {
+        progress.advance(trainer.plan.batch, note: "epoch \(trainer.epoch + 1)")
+        try checkpoints?.afterStep()
+      },
+      afterEpoch: { row in
+        log.write(row)
+        try checkpoints?.afterEpoch()
+      })
+    if let table = trainer.profileTable { Log.table(table) }
+    return finished
   }
-  return log.failed ? .failed : .done
+  func end(_ trainer: Trainer, _ model: Model, finished: Bool) throws -> ExitStatus {
+    try model.write(path: path, arguments.has("half") ? .f16 : .f32)
+    if let best = trainer.best { Log.note("\(path): epoch \(best.epoch), \(best.scores)") }
+    if !finished {
+      Log.error("interrupted in epoch \(trainer.epoch + 1); the best model so far is written")
+      Signals.endAsInterrupted()
+    }
+    return log.failed ? .failed : .done
+  }
+
+  if let transfer, let file = arguments.string("weights") {
+    start = try Start(graph, seed: plan.seed, from: Pretrained(path: file), plan: transfer, classes: training.classes)
+    if let note = start.note { Log.note(note) }
+    // The first phase gives the same again, so that nothing of it has to be kept.
+    let resumes = arguments.has("resume") && Checkpoints.exist(arguments.string("checkpoint"))
+    if transfer.headEpochs > 0, transfer.unfreeze == .none || !resumes {
+      log.phase = "head"
+      let progress = Progress("pictures", total: nil)
+      let head = try HeadPhase(
+        transfer, graph: graph, architecture: architecture.rawValue, start: start, training: training,
+        validation: validation, plan: plan, threads: threads, folder: arguments.string("tmp")
+      ) { progress.advance($0, note: "features") }
+      progress.finish()
+      let finished = try run(head.trainer)
+      if !finished || transfer.unfreeze == .none { return try end(head.trainer, head.model(), finished: finished) }
+      start = try head.trained()
+    }
+    log.phase = "all"
+  }
+
+  let trainer = try Trainer(
+    graph: graph, architecture: architecture.rawValue, start: start, training: training, validation: validation,
+    plan: plan, threads: threads)
+  let checkpoints = Checkpoints(of: trainer, path: arguments.string("checkpoint"), every: every)
+  if arguments.has("resume"), try checkpoints.resume() { Log.note("goes on in epoch \(trainer.epoch + 1)") }
+  let finished = try run(trainer, checkpoints)
+  if !finished { try checkpoints.write() }
+  return try end(trainer, trainer.model(), finished: finished)
 }
 
 /// What to train on and what to validate on, which is the same where one stream holds both.
@@ -124,10 +159,14 @@ final class EpochLog {
   private var lost = false
   /// Whether rows were lost for another reason than a reader that had enough.
   private(set) var failed = false
+  /// Told in every row.
+  var phase: String?
 
   func write(_ row: JSONObject) {
     guard !lost else { return }
-    do { try writer.write(row) } catch {
+    var fields: JSONObject = phase.map { ["phase": .string($0)] } ?? [:]
+    fields.merge(row)
+    do { try writer.write(fields) } catch {
       lost = true
       failed = !"\(error)".hasSuffix(systemError(EPIPE))
       if failed { Log.error("\(error); training goes on without a log") }

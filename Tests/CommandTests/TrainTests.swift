@@ -107,6 +107,82 @@ struct Bars {
     #expect(run.text == "status 143\n")
   }
 
+  /// Killed again and again, at any moment and mid-write too, and gone on with each time.
+  @Test func killedAnywhereItResumesToTheSameBytes() {
+    let run = bars.shell(killing("\(train) --epochs 4 --checkpoint-every 0.01s", kills: 6))
+    #expect(run.status == 0 && run.lines.contains("same"), "\(run.text)\(run.stderr)")
+    #expect(run.lines.contains { $0.hasPrefix("killed ") && $0 != "killed 0" }, "\(run.text)")
+  }
+
+  /// As above, through both phases of transfer learning.
+  @Test func killedAnywhereInTransferLearningItResumesToTheSameBytes() {
+    let line = "\(train) --weights first --head-epochs 2 --epochs 2 --unfreeze 2 --tmp . --checkpoint-every 0.01s"
+    let run = bars.shell(
+      """
+      \(train) --epochs 1 -o first < train.tar > log
+      \(killing(line, kills: 6))
+      ls
+      """)
+    #expect(run.status == 0 && run.lines.contains("same"), "\(run.text)\(run.stderr)")
+    #expect(run.lines.contains { $0.hasPrefix("killed ") && $0 != "killed 0" }, "\(run.text)")
+    #expect(!run.lines.contains { $0.hasPrefix("gx.") }, "what is cached has no name: \(run.text)")
+  }
+
+  /// A script that runs `line` whole, and again with a SIGKILL after shares of its time that are spread over it.
+  func killing(_ line: String, kills: Int) -> String {
+    """
+    begin=$(date +%s%N)
+    \(line) -c once -o whole < train.tar > log || exit 9
+    took=$(( $(date +%s%N) - begin ))
+    killed=0
+    for i in $(seq \(kills)); do
+      \(line) -c check --resume -o part < train.tar > log 2> said &
+      sleep $(awk "BEGIN { print $took * (($i * 0.61803) % 1) * 0.8 / 1e9 }")
+      kill -KILL $! 2> /dev/null && killed=$((killed + 1))
+      wait $! 2> /dev/null
+    done
+    echo "killed $killed"
+    \(line) -c check --resume -o part < train.tar > log || exit 9
+    cmp whole part && echo same
+    """
+  }
+
+  @Test func transferLearningTellsItsPhasesAndWhereItsWeightsCameFrom() throws {
+    let run = bars.shell(
+      """
+      set -e
+      \(train) -o first < train.tar > /dev/null
+      gx-train -j 1 --batch 16 --epochs 2 --head-epochs 3 --backbone gxnet --weights first -o second < train.tar
+      gx-infer -m second < train.tar | gx-eval --json --split test > scores
+      head -c 100000 second | grep -aqF '\\"weights\\":{\\"file\\":\\"first\\"'
+      """)
+    #expect(run.status == 0, "\(run.stderr)")
+    let rows = bars.objects(run.text)
+    #expect(rows.map { $0["phase"] as? String } == ["head", "head", "head", "all", "all"])
+    #expect(rows.map { $0["epoch"] as? Int } == [1, 2, 3, 1, 2])
+    #expect(run.stderr.contains("first: 62 of 62 tensors"), "\(run.stderr)")
+  }
+
+  @Test func theHeadAloneLeavesTheRestAsItWas() {
+    let run = bars.shell(
+      """
+      set -e
+      \(train) -o first < train.tar > /dev/null
+      \(train) --weights first --unfreeze none --head-epochs 2 -o second < train.tar
+      \(train) --weights first --unfreeze none --head-epochs 2 -o third < train.tar > /dev/null
+      cmp second third
+      """)
+    #expect(run.status == 0, "\(run.stderr)")
+    #expect(bars.objects(run.text).allSatisfy { $0["phase"] as? String == "head" })
+  }
+
+  @Test func weightsOfAnotherNetworkAreRefused() {
+    let run = bars.shell(
+      "\(train) -o first < train.tar > log; \(train) --arch resnet18 --weights first -o m < train.tar; echo $?; ls m")
+    #expect(run.lines == ["1"])
+    #expect(run.stderr.contains("first: has 0 of the 100 tensors before the network's head"), "\(run.stderr)")
+  }
+
   @Test(arguments: [("INT", 130), ("TERM", 143)]) func aSignalLeavesTheBestModel(signal: String, status: Int) {
     let run = bars.shell(
       """
@@ -199,6 +275,9 @@ struct Bars {
     "", "-o m --arch resnet", "-o m --epochs 0", "-o m --augment rotate", "-o m --class-weights x", "-o m --resume",
     "-o m --checkpoint-every 0", "-o m --optimizer adagrad", "-o m --schedule linear", "-o m --best accuracy",
     "-o m --lr -1", "-o m --ema 2", "-o m operand", "-o m --hold-out 1", "-o m --seed -1",
+    "-o m --backbone gxnet", "-o m --unfreeze all", "-o m --weights m --unfreeze some",
+    "-o m --weights m --arch gxnet --backbone gxnet", "-o m --weights m --unfreeze none --head-epochs 0",
+    "-o m --weights m --head-views 9", "-o m --weights m --layer-decay 2",
   ]) func badUsage(options: String) {
     let run = bars.shell("gx-train \(options) < train.tar")
     #expect(run.status == 2 && run.text.isEmpty && !run.stderr.isEmpty, "\(options): \(run.stderr)")

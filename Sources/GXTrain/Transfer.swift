@@ -1,0 +1,212 @@
+import GXCommand
+import GXCore
+import GXImage
+import GXNet
+import GXStream
+
+/// How a network with weights from elsewhere is taught: first a new head on features that are computed once, then the
+/// last blocks, or all, with lower rates the farther they are from the head.
+public struct TransferPlan: Sendable, Equatable {
+  /// What learns after the head has.
+  public enum Unfreeze: Sendable, Equatable {
+    /// Nothing; the head alone is trained.
+    case none
+    case lastBlocks(Int)
+    case all
+
+    /// `none`, `all`, or a number of blocks.
+    public init?(_ text: String) {
+      switch text {
+      case "none": self = .none
+      case "all": self = .all
+      default:
+        guard let count = Int(text), count >= 1 else { return nil }
+        self = .lastBlocks(count)
+      }
+    }
+
+    var text: String {
+      switch self {
+      case .none: "none"
+      case .lastBlocks(let count): String(count)
+      case .all: "all"
+      }
+    }
+  }
+
+  /// Epochs of the head alone, on a frozen network; 0: not trained alone.
+  public var headEpochs = 20
+  /// The peak learning rate of the head alone.
+  public var headRate = 3e-3
+  /// Flips and quarter turns of each train picture that the head alone sees: 1 to 8 (4 where it is not square).
+  public var headViews = 1
+  public var unfreeze = Unfreeze.all
+  /// What the learning rate is multiplied with from each block to the one before it.
+  public var layerDecay = 0.9
+
+  public init() {}
+
+  /// Every setting, by the name of gx-train's option.
+  var json: JSONObject {
+    [
+      "head-epochs": .int(headEpochs), "head-lr": .double(headRate), "head-views": .int(headViews),
+      "unfreeze": .string(unfreeze.text), "layer-decay": .double(layerDecay),
+    ]
+  }
+
+  /// The training plan of the head alone.
+  func headPlan(_ plan: TrainingPlan) -> TrainingPlan {
+    var head = plan
+    (head.epochs, head.learningRate) = (headEpochs, headRate)
+    (head.rule, head.schedule) = (UpdateRule(named: "adamw")!, Schedule(named: "one-cycle", epochs: headEpochs)!)
+    (head.warmup, head.patience, head.mixup, head.average) = (0, nil, 0, nil)
+    (head.augmentation, head.precision) = (nil, .f32)
+    return head
+  }
+}
+
+extension Start {
+  /// New weights, with those of `file` in their place where they fit; what learns is as `plan` says.
+  /// - Throws: `GXError` as `Pretrained.fit`, and where `plan` asks for more blocks than there are.
+  public init(
+    _ graph: Graph, seed: UInt64, from file: Pretrained, plan: TransferPlan, classes: [String]
+  ) throws {
+    try self.init(graph, seed: seed)
+    let fit = try file.fit(graph, fresh: weights, classes: classes)
+    weights = fit.weights
+    let groups = try NodeGroups(graph)
+    if case .lastBlocks(let count) = plan.unfreeze { frozen = try groups.before(lastBlocks: count) }
+    rates = groups.rates(decay: plan.layerDecay)
+    settings = plan.json
+    settings["weights"] = .string(file.digest)
+    origin = ["weights": .object(file.record(fit))]
+    note = "\(file.name): \(fit.note)"
+  }
+}
+
+/// The first phase of transfer learning: all before the head is run once over the pictures, and the head is trained
+/// on what it gives, which waits in a temporary file.
+public final class HeadPhase {
+  /// Trains the head; on one thread, for there is too little to do to share it.
+  public let trainer: Trainer
+  private let graph: Graph
+  private let start: Start
+  private let ops: [JSON]
+  private let data: JSONObject
+
+  /// Computes the features.
+  /// - Parameters:
+  ///   - plan: Of the whole run; its crop, targets, batch and criterion are the head's too.
+  ///   - folder: Where the temporary file is; `$TMPDIR`, or `/var/tmp`, by default.
+  ///   - advance: Told after each batch how many pictures it had.
+  public init(
+    _ transfer: TransferPlan, graph: Graph, architecture: String, start: Start, training: Dataset, validation: Dataset,
+    plan: TrainingPlan, threads: Int?, folder: String?, advance: (Int) -> Void
+  ) throws {
+    (self.graph, self.start) = (graph, start)
+    (ops, data) = (try plan.ops(of: training), dataRecord(training, validation))
+    let node = try graph.headInput()
+    let head = try graph.suffix(after: node)
+    var headStart = start
+    headStart.weights = start.weights(of: head)
+    (headStart.frozen, headStart.rates) = ([], [:])
+    let cache = FeatureCache(
+      graph: try graph.prefix(through: node), start: start, training: training, validation: validation,
+      crop: try plan.augmentation?.centreCrop, batch: plan.batch, threads: threads, folder: folder)
+    let callers = Network.threads
+    defer { Network.setThreads(callers) }
+    let features = try cache.features(views: min(transfer.headViews, Dihedral.count(graph.input)), advance)
+    trainer = try Trainer(
+      graph: head, architecture: architecture, start: headStart, training: features, validation: features,
+      plan: transfer.headPlan(plan), threads: 1)
+  }
+
+  /// The whole network with the head as it would be written now.
+  public func model() throws -> Model {
+    var model = try trainer.model()
+    (model.graph, model.input, model.ops) = (graph, graph.input, ops)
+    model.training.merge(data)
+    model.weights = start.replacing(model.weights)
+    return model
+  }
+
+  /// Where the second phase begins.
+  public func trained() throws -> Start {
+    var next = start
+    let head = try trainer.model()
+    next.weights = start.replacing(head.weights)
+    var record = JSONObject()
+    for name in ["epochs", "best_epoch", "val_loss", "val_accuracy", "val_macro_f1"] {
+      record[name] = head.training[name]
+    }
+    next.origin["head"] = .object(record)
+    return next
+  }
+}
+
+extension Start {
+  /// Those that `graph` takes.
+  func weights(of graph: Graph) -> [(name: String, tensor: Tensor)] {
+    let names = Set(graph.weightNames)
+    return weights.filter { names.contains($0.name) }
+  }
+
+  /// All weights, with `others` in the place of those of their names.
+  func replacing(_ others: [(name: String, tensor: Tensor)]) -> [(name: String, tensor: Tensor)] {
+    let others = Dictionary(uniqueKeysWithValues: others.map { ($0.name, $0.tensor) })
+    return weights.map { ($0.name, others[$0.name] ?? $0.tensor) }
+  }
+}
+
+/// Turns pictures into what a frozen network gives for them, as a data set of `[1, 1, features]`.
+private struct FeatureCache {
+  /// What computes the features: a vector or picture.
+  let graph: Graph
+  let start: Start
+  let training: Dataset
+  let validation: Dataset
+  let crop: PixelOp?
+  let batch: Int
+  let threads: Int?
+  let folder: String?
+
+  func features(views: Int, _ advance: (Int) -> Void) throws -> Dataset {
+    let network = try Network(graph: graph, batch: batch, training: false, threads: threads)
+    try network.load(Dictionary(uniqueKeysWithValues: start.weights(of: graph).map { ($0.name, $0.tensor) }))
+    let file = try SeekableInput(name: "features", folder: folder) { sink in
+      let writer = RecordWriter(sink)
+      var number = 0
+      for (split, data, views) in [(Split.train, training, views), (.val, validation, 1)] {
+        for view in 0..<views {
+          try run(network, data, split == .train ? data.train : data.val, view: view) { sample, values in
+            number += 1
+            try writer.write(
+              Record(
+                key: String(number),
+                meta: [
+                  "id": .string(hexDigits(sample.id)), "copy": .int(Int(sample.copy) * views + view),
+                  "label": .string(data.classes[Int(sample.label)]), "split": .string(split.rawValue),
+                ], tensor: try Tensor(graph.output.count == 1 ? [1, 1] + graph.output : graph.output, Array(values))))
+          } advance: {
+            advance($0)
+          }
+        }
+      }
+      try writer.finish()
+    }
+    return try Dataset(file)
+  }
+
+  private func run(
+    _ network: Network, _ data: Dataset, _ samples: [Dataset.Sample], view: Int,
+    _ write: (Dataset.Sample, Slice<UnsafeBufferPointer<Float>>) throws -> Void, advance: (Int) -> Void
+  ) throws {
+    let maker = BatchMaker(dataset: data, size: batch, picture: graph.input, crop: crop, view: view)
+    let make = { Batch(size: batch, picture: graph.input, classes: data.classes.count) }
+    let length = graph.output.reduce(1, *)
+    try maker.run(network, over: samples, (make(), make())) { batch, samples, values in
+      for (i, sample) in samples.enumerated() { try write(sample, values[i * length..<(i + 1) * length]) }
+      advance(batch.count)
+    }
+  }
+}
