@@ -47,6 +47,11 @@ let package = Package(
       .executableTarget(
         name: $0.name, dependencies: dependencies(["GXCore", "GXStream", "GXCommand"] + $0.uses))
     }
+    + [
+      // For scripts/bench alone: a command of no pipe.
+      .executableTarget(
+        name: "engine-bench", dependencies: dependencies(["GXCore", "GXStream", "GXCommand", "GXNet", "GXTrain"]))
+    ]
     + libraries.map {
       .testTarget(
         name: $0.name + "Tests", dependencies: dependencies([$0.name] + $0.uses.filter { $0.hasPrefix("GX") }),
