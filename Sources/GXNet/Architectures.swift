@@ -7,6 +7,8 @@ public enum Architecture: String, CaseIterable, Sendable {
   case seed
   /// gx's own: a compact residual network.
   case gxnet
+  /// Logistic regression: dropout and one dense layer on all pixels, or on the features of another network.
+  case linear
   case resnet18
   case resnet50
   case mobileNetV2 = "mobilenetv2"
@@ -22,6 +24,7 @@ public enum Architecture: String, CaseIterable, Sendable {
     switch self {
     case .seed: try Self.seed(input: input, classes: classes, dropout: dropout ?? 0.5)
     case .gxnet: try Self.residual(input: input, classes: classes, dropout: dropout ?? 0.2)
+    case .linear: try Self.linear(input: input, classes: classes, dropout: dropout ?? 0.2)
     case .resnet18:
       try Backbone.resNet(
         depths: [2, 2, 2, 2], bottleneck: false, input: input, classes: classes, dropout: dropout ?? 0)
@@ -61,6 +64,13 @@ public enum Architecture: String, CaseIterable, Sendable {
     try g.add("dense", .linear(features: 512))
     try g.add("relu", .activation(.relu))
     try g.add("dropout", .dropout(rate: dropout))
+    try g.add("logits", .linear(features: classes))
+    return g
+  }
+
+  static func linear(input: Shape, classes: Int, dropout: Double) throws -> Graph {
+    var g = try Graph(input: input)
+    if dropout > 0 { try g.add("dropout", .dropout(rate: dropout)) }
     try g.add("logits", .linear(features: classes))
     return g
   }

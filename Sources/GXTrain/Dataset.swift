@@ -144,7 +144,7 @@ private struct Index {
     guard split == .val || split == .train && training == nil else { return nil }
     let label = try label(of: record)
     guard let tensor = record.tensor else { throw GXError("has no pixels") }
-    try check(tensor, record.ops.map(Provenance.deterministic))
+    try check(tensor, Provenance.history(of: record).map(Provenance.deterministic))
     return (split, label, tensor)
   }
 

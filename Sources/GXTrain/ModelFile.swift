@@ -6,8 +6,8 @@ import GXStream
 /// JSON under the metadata key `gx`.
 ///
 /// The JSON's fields: `version`, `graph`, `classes`, `input` (`[height, width, channels]`), `ops` (how
-/// training data was prepared), `training` (arguments, seed, data digest, metrics). Fields that this
-/// version does not know are kept.
+/// training data was prepared), `training` (arguments, seed, data digest, metrics), and where they are set
+/// `tta` (`dihedral`) and `card`. Fields that this version does not know are kept.
 public struct Model: Sendable {
   /// The version of the JSON that is written, and the newest that is read.
   public static let version = 1
@@ -22,20 +22,26 @@ public struct Model: Sendable {
   public var ops: [JSON]
   /// How it was trained: for the reader, and for nothing else.
   public var training: JSONObject
+  /// What a picture is classified by where the user says nothing else.
+  public var views: Views
+  /// What its maker has to say of it: see `gx-model`.
+  public var card: JSONObject
   /// Further fields (calibration, and what later versions add).
   public var others: JSONObject
   /// By parameter name, in the plain layouts of `Network.weights()`.
   public var weights: [(name: String, tensor: Tensor)]
 
   public init(
-    graph: Graph, classes: [String], input: Shape, ops: [JSON], training: JSONObject, others: JSONObject = [:],
-    weights: [(name: String, tensor: Tensor)]
+    graph: Graph, classes: [String], input: Shape, ops: [JSON], training: JSONObject, views: Views = .one,
+    card: JSONObject = [:], others: JSONObject = [:], weights: [(name: String, tensor: Tensor)]
   ) {
     self.graph = graph
     self.classes = classes
     self.input = input
     self.ops = ops
     self.training = training
+    self.views = views
+    self.card = card
     self.others = others
     self.weights = weights
   }
@@ -80,6 +86,13 @@ public struct Model: Sendable {
     guard let ops = try take("ops").arrayValue else { throw GXError("model: field 'ops' is no list") }
     self.ops = ops
     training = try take("training").objectValue ?? [:]
+    guard let views = (fields["tta"] ?? .string(Views.one.rawValue)).stringValue.flatMap(Views.init(rawValue:)) else {
+      throw GXError("model: field 'tta' is none of \(Views.allCases.map(\.rawValue).joined(separator: ", "))")
+    }
+    self.views = views
+    guard let card = (fields["card"] ?? [:]).objectValue else { throw GXError("model: field 'card' is no object") }
+    self.card = card
+    (fields["tta"], fields["card"]) = (nil, nil)
     do { graph = try Graph(json: try take("graph")) } catch { throw GXError("model: graph: \(error)") }
     others = fields
     weights = file.tensors
@@ -88,22 +101,35 @@ public struct Model: Sendable {
   // MARK: Writing
 
   /// The file that holds the model.
-  /// - Parameter dtype: `.f32`, or `.f16` for half the size.
-  public func safetensors(_ dtype: DType = .f32) throws -> Safetensors {
+  /// - Parameter dtype: Of the weights: `.f32`, or `.f16` for half the size; nil leaves them as they are.
+  public func safetensors(_ dtype: DType? = nil) throws -> Safetensors {
     var fields: JSONObject = [
       "version": .int(Self.version), "graph": graph.json, "classes": .array(classes.map(JSON.string)),
       "input": .array(input.map(JSON.int)), "ops": .array(ops),
     ]
     fields.merge(others)
+    if views != .one { fields["tta"] = .string(views.rawValue) }
+    if card.count > 0 { fields["card"] = .object(card) }
     fields["training"] = .object(training)
     return Safetensors(
-      tensors: try weights.map { ($0.name, try $0.tensor.converted(to: dtype)) },
+      tensors: try weights.map { ($0.name, try $0.tensor.converted(to: dtype ?? $0.tensor.dtype)) },
       metadata: [("format", "pt"), (Self.metadataKey, JSON.object(fields).text)])
   }
 
   /// Writes the file; it appears whole or not at all.
-  public func write(path: String, _ dtype: DType = .f32) throws {
+  public func write(path: String, _ dtype: DType? = nil) throws {
     try safetensors(dtype).write(path: path)
+  }
+}
+
+extension Model {
+  /// A fingerprint of what it computes (graph, preparation, weights), as 16 hex digits.
+  public var digest: String {
+    var sum = stableHash(JSON.object(["graph": graph.json, "ops": .array(Provenance.deterministic(ops))]).text)
+    for (name, tensor) in weights {
+      sum &+= tensor.withBytes { xxh64($0, seed: stableHash("\(name)\0\(tensor.dtype)\0\(tensor.shape)")) }
+    }
+    return hexDigits(sum)
   }
 }
 

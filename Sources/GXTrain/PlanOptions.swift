@@ -7,28 +7,28 @@ import GXNet
 extension TrainingPlan {
   /// The rows of the option table.
   public static let options = [
-    Option("epochs", "e", "N", "times over all train records [gxnet 60, seed 50]"),
+    Option("epochs", "e", "N", "times over all train records [gxnet 60, seed 50, linear 30]"),
     Option("batch", "b", "N", "pictures a step [32]"),
     Option(
       "augment", nil, "SPEC",
       "random changes, fresh each epoch: see gx-augment; may end in crop=N, which "
-        + "becomes the net's input; or none [\(TrainingPlan.standardAugmentation)]"),
+        + "becomes the net's input; or none [\(TrainingPlan.standardAugmentation); linear none]"),
     .seed,
-    Option("lr", nil, "RATE", "peak learning rate [gxnet 0.003, seed 0.001]"),
-    Option("optimizer", nil, "NAME", "sgd, adam or adamw [gxnet adamw, seed adam]"),
+    Option("lr", nil, "RATE", "peak learning rate [0.003, seed 0.001]"),
+    Option("optimizer", nil, "NAME", "sgd, adam or adamw [adamw, seed adam]"),
     Option("momentum", nil, "M", "of sgd [0.9]"),
     Option("nesterov", nil, nil, "sgd looks ahead"),
-    Option("schedule", nil, "NAME", "\(Schedule.names.joined(separator: ", ")) [gxnet one-cycle, seed plateau]"),
+    Option("schedule", nil, "NAME", "\(Schedule.names.joined(separator: ", ")) [one-cycle, seed plateau]"),
     Option("warmup", nil, "EPOCHS", "let the rate rise before the schedule begins [0]"),
-    Option("weight-decay", nil, "D", "of all but biases and batch normalisation [gxnet 0.05, seed 0]"),
+    Option("weight-decay", nil, "D", "of all but biases and batch normalisation [0.05, seed 0]"),
     Option("clip", nil, "NORM", "scale longer gradients down to this norm [no limit]"),
     Option("ema", nil, "DECAY", "keep the weights' exponential moving average instead; 0: not [gxnet 0.995]"),
     Option("dropout", nil, "RATE", "before the last layer [the architecture's]"),
-    Option("label-smoothing", nil, "SHARE", "of each target, spread over all classes [gxnet 0.1, seed 0]"),
+    Option("label-smoothing", nil, "SHARE", "of each target, spread over all classes [0.1, seed 0]"),
     Option("mixup", nil, "ALPHA", "blend pairs of pictures, by Beta(ALPHA, ALPHA) [0: not]"),
     Option("class-weights", "w", "W", "none, balanced, or A=1,B=2 [none]"),
-    Option("best", nil, "SCORE", "val_loss, val_accuracy or val_macro_f1 [gxnet val_macro_f1, seed val_loss]"),
-    Option("patience", nil, "N", "stop after N epochs without a better one; 0: never [gxnet 0, seed 7]"),
+    Option("best", nil, "SCORE", "val_loss, val_accuracy or val_macro_f1 [val_macro_f1, seed val_loss]"),
+    Option("patience", nil, "N", "stop after N epochs without a better one; 0: never [0, seed 7]"),
     Option("precision", nil, "TYPE", "compute in f32 or bf16, if the processor can: faster, less exact [f32]"),
   ]
 

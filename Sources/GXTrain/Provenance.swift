@@ -1,4 +1,5 @@
 import GXCore
+import GXStream
 
 /// What was done to a stream's pixels since they were decoded, and what a model wants done.
 ///
@@ -13,6 +14,24 @@ public enum Provenance {
     case none
     /// Prepared exactly as the model's training data was.
     case all
+  }
+
+  /// What was done to a record's pixels since they were decoded; nil for a foreign stream, which does not say.
+  /// Where they became features of a model, that is the first step, and what was done since follows.
+  public static func history(of record: Record) -> [JSON]? {
+    guard let ops = record.ops else { return nil }
+    guard let source = record.meta["features"]?.objectValue else { return ops }
+    var step: JSONObject = ["op": "features"]
+    step.merge(source)
+    return features(.object(step)) == nil ? ops : [.object(step)] + ops
+  }
+
+  /// Where a step's features come from; nil if it is another step.
+  static func features(_ step: JSON) -> (model: String, node: String)? {
+    guard let fields = step.objectValue, fields["op"] == "features", let model = fields["model"]?.stringValue,
+      let node = fields["node"]?.stringValue
+    else { return nil }
+    return (model, node)
   }
 
   /// The steps that inference repeats: `ops` without the random ones.

@@ -47,13 +47,19 @@ public struct TrainingPlan: Sendable {
       (rule, learningRate, schedule) = (UpdateRule(named: "adamw")!, 3e-3, Schedule(named: "one-cycle", epochs: 60)!)
       (weightDecay, average, labelSmoothing) = (0.05, 0.995, 0.1)
       criterion = .valMacroF1
+    case .linear:
+      (epochs, batch) = (30, 32)
+      (rule, learningRate, schedule) = (UpdateRule(named: "adamw")!, 3e-3, Schedule(named: "one-cycle", epochs: 30)!)
+      (weightDecay, labelSmoothing) = (0.05, 0.1)
+      criterion = .valMacroF1
     default:  // the backbones, from weights that have seen other pictures
       (epochs, batch) = (12, 16)
       (rule, learningRate, schedule) = (UpdateRule(named: "adamw")!, 1e-3, Schedule(named: "one-cycle", epochs: 12)!)
       (weightDecay, average, labelSmoothing) = (0.05, 0.99, 0.1)
       criterion = .valMacroF1
     }
-    augmentation = try! Augmentation(spec: Self.standardAugmentation)
+    // Features have no places that could be moved about.
+    augmentation = architecture == .linear ? nil : try! Augmentation(spec: Self.standardAugmentation)
   }
 
   /// Every setting, by the name of gx-train's option.

@@ -374,8 +374,73 @@ struct Bars {
     #expect(!run.text.contains("\\n"), "the last row is left open: \(run.text)")
   }
 
+  /// Turned by a quarter, and mirrored, the pictures get the same probabilities.
+  @Test func dihedralViewsMakeItBlindToTurns() throws {
+    let npy = try Data(contentsOf: bars.scratch / "pixels.npy")
+    var turned = npy
+    for i in 0..<120 {
+      for y in 0..<16 {
+        for x in 0..<16 { turned[128 + i * 256 + x * 16 + (i % 3 == 0 ? y : 15 - y)] = npy[128 + i * 256 + y * 16 + x] }
+      }
+    }
+    try turned.write(to: bars.scratch / "turned.npy")
+    let run = bars.shell(
+      """
+      set -e -o pipefail
+      gx-cat --meta rows.ndjson turned.npy -o turned.tar
+      gx-infer -m m --tta dihedral -l -j 1 < raw.tar > one
+      gx-infer -m m --tta dihedral -l -j 3 < train.tar | cmp - one
+      gx-infer -m m --tta dihedral -l < turned.tar > two
+      gx-infer -m m -l < raw.tar > plain
+      gx-infer -m m -l < turned.tar > plainly
+      gx-infer -m m --tta none -l < raw.tar | cmp - plain
+      """)
+    #expect(run.status == 0, "\(run.text)\(run.stderr)")
+    func rows(_ name: String) -> [[Double]] {
+      bars.objects(bars.shell("cat \(name)").text).map { row in
+        let (p, l) = (row["probabilities"] as! [String: Double], row["logits"] as! [String: Double])
+        #expect(abs(p.values.reduce(0, +) - 1) < 1e-5)
+        if name == "one" { #expect(abs(exp(l["h"]!) - p["h"]!) < 1e-5, "logits are the logarithm of the mean") }
+        return [p["h"]!, p["v"]!, l["h"]!, l["v"]!]
+      }
+    }
+    func distance(_ a: String, _ b: String) -> Double {
+      zip(rows(a), rows(b)).map { zip($0, $1).map { abs($0 - $1) }.max()! }.max()!
+    }
+    #expect(rows("one").count == 120 && distance("one", "two") < 1e-4)
+    #expect(distance("plain", "plainly") > 1e-3, "without, it is not")
+  }
+
+  @Test func aHeadIsLearntOnFeatures() throws {
+    let run = bars.shell(
+      """
+      set -e -o pipefail
+      sed '7s/"z"/"error":"torn","z"/' rows.ndjson > torn.ndjson
+      gx-cat --meta torn.ndjson --max-errors 1 pixels.npy -o torn.tar
+      gx-infer --features -m m -j 1 --max-errors 1 < torn.tar > features.tar
+      gx-infer --features -m m -j 3 --max-errors 1 < torn.tar | cmp - features.tar
+      gx-infer --features --node stem.relu -m m < raw.tar > stem.tar
+      gx-train -q -j 1 --arch linear --epochs 5 -o head < features.tar > log
+      gx-infer -m head --max-errors 1 < features.tar > rows
+      ! gx-infer -m head < raw.tar
+      """)
+    #expect(run.status == 0, "\(run.text)\(run.stderr)")
+    #expect(run.stderr.contains("put gx-infer --features before"), "\(run.stderr)")
+    let rows = bars.objects(bars.shell("cat rows").text)
+    #expect(rows.count == 120 && rows.count { $0["prediction"] != nil } == 119 && rows[6]["error"] as? String == "torn")
+    for (file, shape) in [("features", "(1, 1, 192)"), ("stem", "(6, 6, 32)")] {
+      let header = bars.shell("tar xOf \(file).tar bar%2E1.npy | head -c 128 | tail -c +11").text
+      #expect(header.contains("'<f4'") && header.contains(shape), "\(header)")
+    }
+  }
+
   @Test func badModelsAndUsage() {
     #expect(bars.shell("gx-infer < train.tar").status == 2)
+    for options in ["--tta all", "--features --tta none", "--features -l", "--node pool"] {
+      #expect(bars.shell("gx-infer -m m \(options) < train.tar").status == 2, "\(options)")
+    }
+    let node = bars.shell("gx-infer -m m --features --node no < train.tar")
+    #expect(node.status == 1 && node.text.isEmpty && node.stderr.contains("m: the network has no node no"))
     #expect(bars.shell("gx-infer -m m --assume-ops some < train.tar").status == 2)
     let missing = bars.shell("gx-infer -m nothing < train.tar")
     #expect(missing.status == 1 && missing.stderr.contains("nothing: No such file"))

@@ -116,9 +116,6 @@ import Testing
 
   @Test func unknownArchitecture() {
     let error = #expect(throws: GXError.self) { try Architecture.named("vgg", input: [8, 8, 3], classes: 2) }
-    #expect(
-      error?.message
-        == "no architecture vgg; there are seed, gxnet, resnet18, resnet50, mobilenetv2, efficientnet-lite0, "
-        + "tf-efficientnet-lite0, efficientnet-b0")
+    #expect(error?.message.hasPrefix("no architecture vgg; there are seed, gxnet, ") == true)
   }
 }

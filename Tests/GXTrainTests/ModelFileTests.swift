@@ -1,3 +1,4 @@
+import Foundation
 import GXCore
 import GXImage
 import GXNet
@@ -16,7 +17,7 @@ import Testing
     try network.initialize(random: &random)
     return Model(
       graph: graph, classes: ["x", "é", "z"], input: [4, 4, 1], ops: ops, training: ["seed": 4],
-      others: ["calibration": ["temperature": 1.5]], weights: try network.weights())
+      card: ["name": "é"], others: ["calibration": ["temperature": 1.5]], weights: try network.weights())
   }
 
   @Test func comesBackAsItWas() throws {
@@ -25,7 +26,8 @@ import Testing
     let back = try Model(path: scratch.path("m"))
     #expect(back.graph == model.graph && back.classes == model.classes && back.input == [4, 4, 1])
     #expect(back.ops == model.ops && back.training == ["seed": 4])
-    #expect(back.others == ["calibration": ["temperature": 1.5]])
+    #expect(back.others == ["calibration": ["temperature": 1.5]] && back.card == ["name": "é"] && back.views == .one)
+    #expect(back.digest == model.digest)
     let weights = Dictionary(uniqueKeysWithValues: back.weights.map { ($0.name, $0.tensor) })
     #expect(weights.count == model.weights.count)
     for (name, tensor) in model.weights { #expect(weights[name] == tensor) }
@@ -40,6 +42,20 @@ import Testing
     let whole = try Classifier(model).classify(picture, after: [])
     let half = try Classifier(back).classify(picture, after: [])
     #expect(zip(whole.probabilities, half.probabilities).allSatisfy { abs($0 - $1) < 2e-3 })
+  }
+
+  @Test func theDigestTellsModelsApart() throws {
+    let model = try model()
+    var other = model
+    (other.card, other.views, other.training) = ([:], .dihedral, [:])
+    #expect(other.digest == model.digest, "what it computes is the same")
+    other.weights.swapAt(0, 1)
+    #expect(other.digest == model.digest, "order is no matter")
+    other.ops = []
+    #expect(other.digest != model.digest)
+    other = model
+    other.weights[0].tensor = try Tensor(other.weights[0].tensor.shape, other.weights[0].tensor.floats().map { $0 + 1 })
+    #expect(other.digest != model.digest && other.digest.utf8.count == 16)
   }
 
   @Test func refusesWhatIsNoModel() throws {
@@ -65,6 +81,8 @@ import Testing
     #expect(refusal("input", [4, 4]).contains("'input'"))
     #expect(refusal("input", [5, 4, 1]).contains("[5, 4, 1]"))
     #expect(refusal("ops", "none").contains("'ops'"))
+    #expect(refusal("tta", "dihedral") == "" && refusal("tta", "thrice").contains("'tta' is none of none, dihedral"))
+    #expect(refusal("tta", 8).contains("'tta'") && refusal("card", "ace").contains("'card'"))
     #expect(refusal("graph", [:]).contains("graph"))
     var lacking = good
     lacking.tensors.removeAll { $0.name == "conv.weight" }
@@ -111,5 +129,127 @@ import Testing
     #expect(try Classifier(model, assuming: .all).steps(for: floats).isEmpty)
     let decoded = try record("d", ops: [])
     #expect(message { _ = try Classifier(model).steps(for: decoded) }.contains("did not say how it was prepared"))
+  }
+}
+
+@Suite struct ViewsTests {
+  let files = ModelFileTests()
+  let picture = try! Tensor([4, 4, 1], (0..<16).map { Float($0 * $0 % 11) / 11 })
+
+  @Test func probabilitiesAreTheMeanOfTheViews() throws {
+    let model = try files.model()
+    let one = try Classifier(model)
+    let all = try Classifier(model, views: .dihedral).classify(picture, after: [])
+    let views = try Dihedral.views(of: picture).map { try one.classify($0, after: []) }
+    for c in 0..<3 {
+      let mean = views.reduce(0) { $0 + $1.probabilities[c] } / 8
+      #expect(abs(all.probabilities[c] - mean) < 1e-6 && abs(exp(all.logits[c]) - mean) < 1e-6)
+    }
+    #expect(all.probabilities != views[0].probabilities, "the views differ, or this tests nothing")
+  }
+
+  @Test func aViewIsClassifiedLikeThePicture() throws {
+    let classifier = try Classifier(files.model(), views: .dihedral)
+    let whole = try classifier.classify(picture, after: [])
+    for view in try Dihedral.views(of: picture) {
+      let turned = try classifier.classify(view, after: [])
+      #expect(zip(turned.logits, whole.logits).allSatisfy { abs($0 - $1) < 1e-5 })
+    }
+  }
+
+  @Test func theModelSaysWhatIsUsedWhereNobodyElseDoes() throws {
+    var model = try files.model()
+    #expect(try Classifier(model).views == .one)
+    model.views = .dihedral
+    let back = try Model(model.safetensors())
+    #expect(try Classifier(back).views == .dihedral && Classifier(back, views: .one).views == .one)
+  }
+
+  /// Certain and contrary views: where f32 probabilities would be 0, their logarithm still tells.
+  @Test func logitsStayFinite() {
+    let logits: [Float] = [500, -500, 0, 500, -400, 0]
+    let mean = logits.withUnsafeBufferPointer { logMeanProbabilities($0, classes: 3) }
+    #expect(mean[0] == 0 && abs(mean[1] - (-900 - log(2))) < 1e-3 && abs(mean[2] - -500) < 1e-3)
+  }
+}
+
+@Suite struct FeatureTests {
+  let files = ModelFileTests()
+  let scratch = Scratch()
+  let unit: JSON = ["op": "normalize", "method": "unit", "dtype": "f32"]
+
+  func picture(_ seed: Int) throws -> Tensor {
+    try Tensor([4, 4, 1], (0..<16).map { Float(($0 * $0 + seed * 5) % 11) / 11 })
+  }
+
+  /// The head on the features gives the model's logits.
+  @Test func areWhatEntersTheHead() throws {
+    let model = try files.model()
+    let extractor = try FeatureExtractor(model)
+    let weights = Dictionary(uniqueKeysWithValues: model.weights.map { ($0.name, $0.tensor.floats()) })
+    let head = try #require(model.graph.nodes.last?.name)
+    let (matrix, bias) = (try #require(weights["\(head).weight"]), try #require(weights["\(head).bias"]))
+    for seed in 0..<3 {
+      let picture = try picture(seed)
+      let result = try extractor.features(of: record("r", ops: [unit], tensor: picture))
+      let features = try #require(result.tensor)
+      let n = features.count
+      #expect(features.shape == [1, 1, n] && features.dtype == .f32 && result.ops == [] && result.label == "a")
+      #expect(
+        result.meta["features"] == ["model": .string(model.digest), "node": .string(try model.graph.headInput())])
+      let logits = try Classifier(model).classify(picture, after: []).logits
+      for c in 0..<3 {
+        let product = (0..<n).reduce(bias[c]) { $0 + matrix[c * n + $1] * features.floats()[$1] }
+        #expect(abs(product - logits[c]) < 1e-5)
+      }
+    }
+  }
+
+  @Test func ofAnyNode() throws {
+    let model = try files.model()
+    let extractor = try FeatureExtractor(model, node: "conv")
+    let features = try extractor.features(of: record("r", ops: [unit], tensor: picture(1)))
+    #expect(features.tensor?.shape == model.graph.nodes.first { $0.name == "conv" }?.shape)
+    #expect(message { _ = try FeatureExtractor(model, node: "no") } == "the network has no node no")
+  }
+
+  @Test func faultsAreTheRecordsOrEndTheRun() throws {
+    let extractor = try FeatureExtractor(files.model())
+    let large = try Tensor([5, 4, 1], [Float](repeating: 0, count: 20))
+    let result = try extractor.features(of: record("r", ops: [unit], tensor: large))
+    #expect(result.tensor == nil && result.error?.contains("[5, 4, 1], the model takes [4, 4, 1]") == true)
+    var failed = try record("f")
+    failed.fail("torn")
+    #expect(try extractor.features(of: failed).error == "torn")
+    #expect(message { _ = try extractor.features(of: record("r", ops: [unit, unit], tensor: picture(0))) } != "")
+  }
+
+  /// A head knows whose features it was trained on, and refuses others, and pixels.
+  @Test func aHeadsModelRefusesOtherFeatures() throws {
+    let model = try files.model()
+    let extractor = try FeatureExtractor(model)
+    let records = try (0..<8).map { i in
+      try extractor.features(
+        of: record(
+          "\(i)", label: i % 2 == 0 ? "a" : "b", split: i < 6 ? "train" : "val", ops: [unit], tensor: picture(i)))
+    }
+    let data = try dataset(records, in: scratch)
+    let step: JSON = ["op": "features", "model": .string(model.digest), "node": .string(extractor.node)]
+    #expect(data.ops == [step] && data.shape == records[0].tensor?.shape)
+    var plan = TrainingPlan(for: .linear)
+    (plan.epochs, plan.batch) = (1, 2)
+    let graph = try Architecture.linear.graph(input: data.shape, classes: 2)
+    let trainer = try Trainer(
+      graph: graph, architecture: "linear", training: data, validation: data, plan: plan, threads: 1)
+    #expect(try trainer.run(shouldStop: { false }, afterStep: {}, afterEpoch: { _ in }))
+    let head = try Classifier(trainer.model())
+    #expect(try head.steps(for: records[0]).isEmpty)
+
+    var other = records[0]
+    other.meta["features"] = ["model": "0123456789abcdef", "node": .string(extractor.node)]
+    #expect(message { _ = try head.steps(for: other) }.contains("0123456789abcdef"))
+    #expect(message { _ = try dataset(records + [other], in: scratch) }.contains("was prepared by"))
+    let pixels = try record("p", ops: [])
+    #expect(message { _ = try head.steps(for: pixels) }.contains("put gx-infer --features before"))
   }
 }
