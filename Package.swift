@@ -10,7 +10,7 @@ let libraries: [(name: String, uses: [String])] = [
   ("GXSynth", ["GXCore"]),
   ("GXMetrics", ["GXCore"]),
   ("GXNet", ["GXCore", "CDNNL", "CSystem"]),
-  ("GXTrain", ["GXCore", "GXStream", "GXCommand", "GXImage", "GXMetrics", "GXNet", "CSystem"]),
+  ("GXTrain", ["GXCore", "GXStream", "GXCommand", "GXImage", "GXMetrics", "GXNet", "CSystem", "CModel"]),
 ]
 
 let commands: [(name: String, uses: [String])] = [
@@ -24,6 +24,7 @@ let commands: [(name: String, uses: [String])] = [
   ("gx-synth", ["GXImage", "GXSynth"]),
   ("gx-train", ["GXImage", "GXMetrics", "GXNet", "GXTrain"]),
   ("gx-infer", ["GXImage", "GXNet", "GXTrain"]),
+  ("gx-model", ["GXNet", "GXTrain"]),
   ("gx-eval", ["GXMetrics"]),
 ]
 
@@ -41,6 +42,7 @@ let package = Package(
     .systemLibrary(name: "CJPEG", pkgConfig: "libturbojpeg", providers: [.apt(["libturbojpeg0-dev"])]),
     .systemLibrary(name: "CPNG", pkgConfig: "libpng", providers: [.apt(["libpng-dev"])]),
     .systemLibrary(name: "CDNNL", providers: [.apt(["libdnnl-dev"])]),
+    .target(name: "CModel", exclude: ["galaxy.safetensors"]),
   ]
     + libraries.map { .target(name: $0.name, dependencies: dependencies($0.uses)) }
     + commands.map {
@@ -58,5 +60,6 @@ let package = Package(
         exclude: withFixtures.contains($0.name) ? ["Fixtures"] : [])
     }
     + [.testTarget(name: "CommandTests", dependencies: dependencies(["GXCore", "GXStream"]))],
-  swiftLanguageModes: [.v6]
+  swiftLanguageModes: [.v6],
+  cLanguageStandard: .c2x
 )

@@ -10,7 +10,7 @@ import GXTrain
 
 let command = Command(
   "gx-infer", "classify the records of a tensor stream",
-  synopsis: "-m MODEL < IN > PREDICTIONS",
+  synopsis: "[-m MODEL] < IN > PREDICTIONS",
   about: """
     Writes a row for each record: its fields (without "ops"), "prediction", "confidence" (the prediction's
     probability) and "probabilities" (of every class). A failed record's row carries its "error" instead.
@@ -23,7 +23,7 @@ let command = Command(
     of [1, 1, n]. "gx-train --arch linear" learns new classes from it.
     """,
   options: [
-    Option("model", "m", "MODEL", "the model that gx-train wrote (required)"),
+    Option("model", "m", "MODEL", "a model that gx-train wrote [the one in the box]"),
     Option("logits", "l", nil, "add the network's logits, by class"),
     Option(
       "tta", nil, "WHAT",
@@ -37,14 +37,13 @@ let command = Command(
     .profile,
   ] + Option.filter,
   examples: [
-    "gx-decode *.jpg | gx-infer -m galaxy.safetensors | jq -r '[.id, .prediction] | @tsv'",
+    "gx-decode *.jpg | gx-infer | jq -r '[.id, .prediction] | @tsv'",
     "gx-infer -m galaxy.safetensors < test.tar | gx-eval --split test",
     "gx-infer --features -m galaxy.safetensors < mine.tar | gx-train --arch linear -o head.safetensors",
   ])
 
 command.main { arguments in
   try arguments.expectNoOperands()
-  guard let path = arguments.string("model") else { throw UsageError("-m MODEL is missing") }
   let assumption = try arguments.choice("assume-ops", Provenance.Assumption.self)
   let views = try arguments.choice("tta", Views.self)
   let isProfiled = arguments.has("profile")
@@ -54,11 +53,13 @@ command.main { arguments in
   }
   if arguments.has("node") && !wantsFeatures { throw UsageError("--node NAME is for --features") }
   let reader = try standardRecords()
+  let path = arguments.string("model")
+  if path == nil { Log.note("no -m MODEL: \(Model.inTheBoxName) classifies") }
   let model = try Model(path: path)
 
   /// What is wrong with the model itself.
   func ofModel<T>(_ make: () throws -> T) throws -> T {
-    do { return try make() } catch { throw GXError("\(path): \(error)") }
+    do { return try make() } catch { throw GXError("\(path ?? Model.inTheBoxName): \(error)") }
   }
   if wantsFeatures {
     let extractor = try ofModel {
