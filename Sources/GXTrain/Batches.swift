@@ -43,8 +43,6 @@ public struct BatchMaker: Sendable {
   var augmentation: Augmentation?
   /// What stands for the augmentation's crop where there is none.
   var crop: PixelOp?
-  /// Which of `Dihedral`'s views is taken; 0 is the picture itself.
-  var view = 0
   /// The share of a target that is spread evenly over all classes (Szegedy et al. 2016).
   var labelSmoothing: Float = 0
   /// The parameter of the Beta distribution that pictures are blended by (Zhang et al. 2018); 0: not blended.
@@ -75,7 +73,6 @@ public struct BatchMaker: Sendable {
       } else if let crop {
         tensor = try crop.apply(tensor)
       }
-      if view > 0 { tensor = try Dihedral.view(view, of: tensor) }
       tensor.copyFloats(to: UnsafeMutableBufferPointer(rebasing: batch.pixels[place * length..<(place + 1) * length]))
       let label = Int(sample.label)
       batch.labels.append(label)

@@ -98,10 +98,10 @@ public final class HeadPhase {
   /// - Parameters:
   ///   - plan: Of the whole run; its crop, targets, batch and criterion are the head's too.
   ///   - folder: Where the temporary file is; `$TMPDIR`, or `/var/tmp`, by default.
-  ///   - advance: Told after each batch how many pictures it had.
+  ///   - advance: Told after each picture.
   public init(
     _ transfer: TransferPlan, graph: Graph, architecture: String, start: Start, training: Dataset, validation: Dataset,
-    plan: TrainingPlan, threads: Int?, folder: String?, advance: (Int) -> Void
+    plan: TrainingPlan, threads: Int?, folder: String?, advance: () -> Void
   ) throws {
     (self.graph, self.start) = (graph, start)
     (ops, data) = (try plan.ops(of: training), dataRecord(training, validation))
@@ -110,11 +110,11 @@ public final class HeadPhase {
     var headStart = start
     headStart.weights = start.weights(of: head)
     (headStart.frozen, headStart.rates) = ([], [:])
-    let cache = FeatureCache(
-      graph: try graph.prefix(through: node), start: start, training: training, validation: validation,
-      crop: try plan.augmentation?.centreCrop, batch: plan.batch, threads: threads, folder: folder)
     let callers = Network.threads
     defer { Network.setThreads(callers) }
+    let cache = FeatureCache(
+      graph: try graph.prefix(through: node), start: start, training: training, validation: validation,
+      crop: try plan.augmentation?.centreCrop, threads: threads ?? callers, folder: folder)
     let features = try cache.features(views: min(transfer.headViews, Dihedral.count(graph.input)), advance)
     trainer = try Trainer(
       graph: head, architecture: architecture, start: headStart, training: features, validation: features,
@@ -166,47 +166,51 @@ private struct FeatureCache {
   let training: Dataset
   let validation: Dataset
   let crop: PixelOp?
-  let batch: Int
-  let threads: Int?
+  let threads: Int
   let folder: String?
 
-  func features(views: Int, _ advance: (Int) -> Void) throws -> Dataset {
-    let network = try Network(graph: graph, batch: batch, training: false, threads: threads)
-    try network.load(Dictionary(uniqueKeysWithValues: start.weights(of: graph).map { ($0.name, $0.tensor) }))
+  /// A picture's view, and what becomes of it.
+  private struct Item: Sendable {
+    let data: Dataset
+    let sample: Dataset.Sample
+    let split: Split
+    let view: Int
+    /// Into how many views its pictures are turned.
+    let views: Int
+  }
+
+  func features(views: Int, _ advance: () -> Void) throws -> Dataset {
+    let pool = try NetworkPool(graph, batch: 1, weights: start.weights(of: graph), isProfiled: false)
+    let shape = graph.output.count == 1 ? [1, 1] + graph.output : graph.output
+    var items = (0..<views).lazy.flatMap { view in
+      training.train.lazy.map { Item(data: training, sample: $0, split: .train, view: view, views: views) }
+    }.makeIterator()
+    var others = validation.val.lazy.map { Item(data: validation, sample: $0, split: .val, view: 0, views: 1) }
+      .makeIterator()
     let file = try SeekableInput(name: "features", folder: folder) { sink in
       let writer = RecordWriter(sink)
       var number = 0
-      for (split, data, views) in [(Split.train, training, views), (.val, validation, 1)] {
-        for view in 0..<views {
-          try run(network, data, split == .train ? data.train : data.val, view: view) { sample, values in
-            number += 1
-            try writer.write(
-              Record(
-                key: String(number),
-                meta: [
-                  "id": .string(hexDigits(sample.id)), "copy": .int(Int(sample.copy) * views + view),
-                  "label": .string(data.classes[Int(sample.label)]), "split": .string(split.rawValue),
-                ], tensor: try Tensor(graph.output.count == 1 ? [1, 1] + graph.output : graph.output, Array(values))))
-          } advance: {
-            advance($0)
+      try orderedMap(jobs: threads, next: { items.next() ?? others.next() }) { [crop] item in
+        (
+          item,
+          Result {
+            var picture = try item.data.pixels(of: item.sample)
+            if let crop { picture = try crop.apply(picture) }
+            if item.view > 0 { picture = try Dihedral.view(item.view, of: picture) }
+            return try pool.run([picture]) { try Tensor(shape, Array($0)) }
           }
-        }
+        )
+      } emit: { (item: Item, features: Result<Tensor, Error>) in
+        number += 1
+        let meta: JSONObject = [
+          "id": .string(hexDigits(item.sample.id)), "copy": .int(Int(item.sample.copy) * item.views + item.view),
+          "label": .string(item.data.classes[Int(item.sample.label)]), "split": .string(item.split.rawValue),
+        ]
+        try writer.write(Record(key: String(number), meta: meta, tensor: features.get()))
+        advance()
       }
       try writer.finish()
     }
     return try Dataset(file)
-  }
-
-  private func run(
-    _ network: Network, _ data: Dataset, _ samples: [Dataset.Sample], view: Int,
-    _ write: (Dataset.Sample, Slice<UnsafeBufferPointer<Float>>) throws -> Void, advance: (Int) -> Void
-  ) throws {
-    let maker = BatchMaker(dataset: data, size: batch, picture: graph.input, crop: crop, view: view)
-    let make = { Batch(size: batch, picture: graph.input, classes: data.classes.count) }
-    let length = graph.output.reduce(1, *)
-    try maker.run(network, over: samples, (make(), make())) { batch, samples, values in
-      for (i, sample) in samples.enumerated() { try write(sample, values[i * length..<(i + 1) * length]) }
-      advance(batch.count)
-    }
   }
 }

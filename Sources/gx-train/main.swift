@@ -118,7 +118,7 @@ command.main { arguments in
       let head = try HeadPhase(
         transfer, graph: graph, architecture: architecture.rawValue, start: start, training: training,
         validation: validation, plan: plan, threads: threads, folder: arguments.string("tmp")
-      ) { progress.advance($0, note: "features") }
+      ) { progress.advance(note: "features") }
       progress.finish()
       let finished = try run(head.trainer)
       if !finished || transfer.unfreeze == .none { return try end(head.trainer, head.model(), finished: finished) }

@@ -54,7 +54,7 @@ import Testing
   {
     try HeadPhase(
       transfer, graph: graph, architecture: "two", start: start, training: data, validation: data, plan: plan,
-      threads: 1, folder: scratch.url.path, advance: { _ in })
+      threads: 1, folder: scratch.url.path, advance: {})
   }
 
   /// What is cached is what the whole network computes: the head's scores are the written model's.
