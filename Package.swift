@@ -9,7 +9,7 @@ let libraries: [(name: String, uses: [String])] = [
   ("GXImage", ["GXCore", "CJPEG", "CPNG"]),
   ("GXSynth", ["GXCore"]),
   ("GXMetrics", ["GXCore"]),
-  ("GXNet", ["GXCore", "CDNNL", "CSystem"]),
+  ("GXNet", ["GXCore", "CDNNL", "CKernels", "CSystem"]),
   ("GXTrain", ["GXCore", "GXStream", "GXCommand", "GXImage", "GXMetrics", "GXNet", "CSystem", "CModel"]),
 ]
 
@@ -43,6 +43,8 @@ let package = Package(
     .systemLibrary(name: "CPNG", pkgConfig: "libpng", providers: [.apt(["libpng-dev"])]),
     .systemLibrary(name: "CDNNL", providers: [.apt(["libdnnl-dev"])]),
     .target(name: "CModel", exclude: ["galaxy.safetensors"]),
+    // Compiled for speed in debug builds too, where tests would crawl otherwise.
+    .target(name: "CKernels", cSettings: [.unsafeFlags(["-O3"])]),
   ]
     + libraries.map { .target(name: $0.name, dependencies: dependencies($0.uses)) }
     + commands.map {

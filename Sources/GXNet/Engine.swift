@@ -41,6 +41,31 @@ struct Engine {
   static func setThreads(_ count: Int) { set?(CInt(count)) }
   static var threads: Int { Int(get?() ?? 1) }
 
+  private typealias Parallel =
+    @convention(c) (
+      @convention(c) (UnsafeMutableRawPointer?) -> Void, UnsafeMutableRawPointer?, CUnsignedInt, CUnsignedInt
+    ) -> Void
+  private static let startTeam = dlsym(nil, "GOMP_parallel").map { unsafeBitCast($0, to: Parallel.self) }
+  private static let place = dlsym(nil, "omp_get_thread_num").map { unsafeBitCast($0, to: GetThreads.self) }
+  private static let size = dlsym(nil, "omp_get_num_threads").map { unsafeBitCast($0, to: GetThreads.self) }
+
+  /// Calls `body` for each of 0..<count, shared out among the threads that oneDNN's primitives run on: they are awake
+  /// already. On the calling thread alone where there is no libgomp.
+  static func parallel(_ count: Int, _ body: (Int) -> Void) {
+    guard threads > 1, count > 1, let startTeam, place != nil, size != nil else { return (0..<count).forEach(body) }
+    withoutActuallyEscaping(body) { body in
+      var work = (count: count, body: body)
+      withUnsafeMutablePointer(to: &work) { pointer in
+        startTeam(
+          { pointer in
+            let work = pointer!.assumingMemoryBound(to: (count: Int, body: (Int) -> Void).self).pointee
+            let (place, size) = (Int(Engine.place!()), Int(Engine.size!()))
+            for i in work.count * place / size..<work.count * (place + 1) / size { work.body(i) }
+          }, pointer, CUnsignedInt(min(threads, count)), 0)
+      }
+    }
+  }
+
   /// Runs `body` on the calling thread alone: for work so small that waking another costs more, and
   /// waiting for it much more where the machine is busy.
   static func alone<R>(_ body: () throws -> R) rethrows -> R {
@@ -92,6 +117,16 @@ struct Layout: Equatable {
   static func plain(_ sizes: [Int]) throws(GXError) -> Layout {
     let tags = [dnnl_a, dnnl_ab, dnnl_abc, dnnl_abcd, dnnl_abcde]
     return try Layout(sizes, tags[sizes.count - 1])
+  }
+
+  /// A picture in blocks of 8 or 16 channels: nChw8c, nChw16c.
+  static func blocked(_ sizes: [Int], _ block: Int) throws(GXError) -> Layout {
+    try Layout(sizes, block == 16 ? dnnl_aBcd16b : dnnl_aBcd8b)
+  }
+
+  /// Depthwise weights GOIHW likewise.
+  static func blockedDepthwise(_ sizes: [Int], _ block: Int) throws(GXError) -> Layout {
+    try Layout(sizes, block == 16 ? dnnl_Abcde16a : dnnl_Abcde8a)
   }
 
   /// NHWC in memory; `sizes` are NCHW all the same.

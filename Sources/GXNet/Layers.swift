@@ -81,7 +81,9 @@ extension Compiler {
 
     tape.append { [unowned self] in
       let dy = try gradient(before: tail.activation, result: y, gradient(tail.last))
-      try addWeightsGradient(weightsGradient(), source: x, gradient: dy, w, b)
+      if try !depthwiseKernel(place, source: x, gradient: dy, to: w.gradientBuffer!) {
+        try addWeightsGradient(weightsGradient(), source: x, gradient: dy, w, b)
+      }
       if reaches(source) { try addSourceGradient(sourceGradient(), weights: w, gradient: dy, to: source) }
     }
   }
@@ -117,12 +119,10 @@ extension Compiler {
   func batchNorm(_ place: Int, _ source: Int, epsilon: Double, momentum: Double) throws {
     let weights = graph.weights(of: place)
     let x = values[source]!
-    let y = Buffer(x.layout)
-    let relu = soleReader(place).flatMap { graph.nodes[$0].operation == .activation(.relu) ? $0 : nil }
-    let primitive = try Primitive.batchNorm(x.layout, epsilon: epsilon, relu: relu != nil, training: learns(place))
-    set(relu ?? place, y)
-
     guard learns(place) else {
+      let y = Buffer(x.layout)
+      let primitive = try Primitive.batchNorm(x.layout, epsilon: epsilon, relu: false, training: false)
+      set(place, y)
       let arrays = try weights.map { try array($0) }
       loaders.append { tensors in
         for (weight, array) in zip(weights, arrays) {
@@ -141,6 +141,33 @@ extension Compiler {
     let (runningMean, runningVariance) = (try parameter(weights[2]), try parameter(weights[3]))
     let channels = try Layout.plain(weights[0].shape)
     let (mean, variance) = (Buffer(channels), Buffer(channels))
+    if try !batchNormKernel(
+      place, source, epsilon: epsilon, scale: scale, shift: shift, mean: mean, variance: variance)
+    {
+      try batchNormPrimitive(
+        place, source, epsilon: epsilon, scale: scale, shift: shift, mean: mean, variance: variance)
+    }
+    // The running variance is the unbiased one, as in PyTorch.
+    let count = Float(sizes(place).reduce(1, *) / weights[0].shape[0])
+    let unbias = count > 1 ? count / (count - 1) : 1
+    let rate = Float(momentum)
+    program.add("running statistics", [mean, variance, runningMean.array.buffer, runningVariance.array.buffer]) { _ in
+      let (mean, variance) = (mean.floats, variance.floats)
+      for c in 0..<mean.count {
+        runningMean.values[c] += rate * (mean[c] - runningMean.values[c])
+        runningVariance.values[c] += rate * (variance[c] * unbias - runningVariance.values[c])
+      }
+    }
+
+  }
+
+  private func batchNormPrimitive(
+    _ place: Int, _ source: Int, epsilon: Double, scale: Parameter, shift: Parameter, mean: Buffer, variance: Buffer
+  ) throws {
+    let x = values[source]!
+    let y = Buffer(x.layout)
+    let relu = soleReader(place).flatMap { graph.nodes[$0].operation == .activation(.relu) ? $0 : nil }
+    let primitive = try Primitive.batchNorm(x.layout, epsilon: epsilon, relu: relu != nil, training: true)
     let workspace = Buffer(primitive.layout(Argument.workspace))
     program.add(
       primitive,
@@ -149,18 +176,7 @@ extension Compiler {
         (Argument.shift, shift.array.buffer), (Argument.mean, mean), (Argument.variance, variance),
         (Argument.workspace, workspace),
       ])
-    // The running variance is the unbiased one, as in PyTorch.
-    let count = Float(sizes(place).reduce(1, *) / weights[0].shape[0])
-    let unbias = count > 1 ? count / (count - 1) : 1
-    let rate = Float(momentum)
-    program.add([mean, variance, runningMean.array.buffer, runningVariance.array.buffer]) { _ in
-      let (mean, variance) = (mean.floats, variance.floats)
-      for c in 0..<mean.count {
-        runningMean.values[c] += rate * (mean[c] - runningMean.values[c])
-        runningVariance.values[c] += rate * (variance[c] * unbias - runningVariance.values[c])
-      }
-    }
-
+    set(relu ?? place, y)
     tape.append { [unowned self] in
       let backward = try Primitive.batchNormGradient(
         x.layout, gradient: x.layout, epsilon: epsilon, relu: relu != nil, forward: primitive)
@@ -307,13 +323,15 @@ extension Compiler {
     let mask = DropoutMask(rate: rate, node: place)
     let x = try reordered(given, to: given.layout.asF32)
     let y = Buffer(x.layout)
-    program.add([x, y], inPlace: (x, y)) { seed in mask.apply(seed: seed, x.floats, to: y.floats) }
+    program.add("dropout", [x, y], inPlace: (x, y)) { seed in mask.apply(seed: seed, x.floats, to: y.floats) }
     set(place, y)
     guard reaches(place) else { return }
     tape.append { [unowned self] in
       let dy = try reordered(gradient(place), to: x.layout)
       let dx = Buffer(x.layout)
-      program.add([dy, dx], inPlace: (dy, dx)) { seed in mask.apply(seed: seed, dy.floats, to: dx.floats) }
+      program.add("dropout by source", [dy, dx], inPlace: (dy, dx)) { seed in
+        mask.apply(seed: seed, dy.floats, to: dx.floats)
+      }
       contribute(dx, to: source)
     }
   }

@@ -54,7 +54,7 @@ final class Buffer {
 final class Program {
   private enum Work {
     case primitive(Primitive, [(argument: CInt, buffer: Buffer)])
-    case function((_ seed: UInt64) -> Void)
+    case function(name: String, flops: Double, (_ seed: UInt64) -> Void)
   }
 
   private struct Step {
@@ -94,9 +94,11 @@ final class Program {
 
   /// A step in Swift, which touches these buffers only. `seed` is the run's.
   func add(
-    _ buffers: [Buffer], inPlace: (from: Buffer, into: Buffer)? = nil, _ function: @escaping (_ seed: UInt64) -> Void
+    _ name: String, _ buffers: [Buffer], inPlace: (from: Buffer, into: Buffer)? = nil, flops: Double = 0,
+    _ function: @escaping (_ seed: UInt64) -> Void
   ) {
-    steps.append(Step(work: .function(function), buffers: buffers, node: node, inPlace: inPlace))
+    steps.append(
+      Step(work: .function(name: name, flops: flops, function), buffers: buffers, node: node, inPlace: inPlace))
   }
 
   /// A copy in another layout. Costs nothing if the layout is the same and `from` is not needed afterwards.
@@ -142,7 +144,7 @@ final class Program {
       let start = profile == nil ? 0 : now()
       if let call = steps[place].call {
         try call.run()
-      } else if case .function(let function) = steps[place].work {
+      } else if case .function(_, _, let function) = steps[place].work {
         function(seed)
       } else {
         continue
@@ -158,7 +160,7 @@ final class Program {
         switch step.work {
         case .primitive(let primitive, _):
           .init(node: step.node, step: primitive.kind, implementation: primitive.implementation, flops: primitive.flops)
-        case .function: .init(node: step.node, step: "swift")
+        case .function(let name, let flops, _): .init(node: step.node, step: name, implementation: "gx", flops: flops)
         }
       })
   }
