@@ -7,14 +7,14 @@ import GXNet
 extension TrainingPlan {
   /// The rows of the option table.
   public static let options = [
-    Option("epochs", "e", "N", "times over all train records [gxnet 60, seed 50, linear 30]"),
-    Option("batch", "b", "N", "pictures a step [32]"),
+    Option("epochs", "e", "N", "times over all train records [gxnet 60, seed 50, linear 30, backbones 12]"),
+    Option("batch", "b", "N", "pictures a step [32, backbones 16]"),
     Option(
       "augment", nil, "SPEC",
       "random changes, fresh each epoch: see gx-augment; may end in crop=N, which "
         + "becomes the net's input; or none [\(TrainingPlan.standardAugmentation); linear none]"),
     .seed,
-    Option("lr", nil, "RATE", "peak learning rate [0.003, seed 0.001]"),
+    Option("lr", nil, "RATE", "peak learning rate [0.003, seed and backbones 0.001]"),
     Option("optimizer", nil, "NAME", "sgd, adam or adamw [adamw, seed adam]"),
     Option("momentum", nil, "M", "of sgd [0.9]"),
     Option("nesterov", nil, nil, "sgd looks ahead"),
@@ -22,7 +22,8 @@ extension TrainingPlan {
     Option("warmup", nil, "EPOCHS", "let the rate rise before the schedule begins [0]"),
     Option("weight-decay", nil, "D", "of all but biases and batch normalisation [0.05, seed 0]"),
     Option("clip", nil, "NORM", "scale longer gradients down to this norm [no limit]"),
-    Option("ema", nil, "DECAY", "keep the weights' exponential moving average instead; 0: not [gxnet 0.995]"),
+    Option(
+      "ema", nil, "DECAY", "keep the weights' exponential moving average instead; 0: not [gxnet 0.995, backbones 0.99]"),
     Option("dropout", nil, "RATE", "before the last layer [the architecture's]"),
     Option("label-smoothing", nil, "SHARE", "of each target, spread over all classes [0.1, seed 0]"),
     Option("mixup", nil, "ALPHA", "blend pairs of pictures, by Beta(ALPHA, ALPHA) [0: not]"),
@@ -33,9 +34,10 @@ extension TrainingPlan {
   ]
 
   /// The architecture's plan, changed by what the options say.
+  /// - Parameter pretrained: Whether it begins with weights that were trained before.
   /// - Throws: `UsageError` that names the option.
-  public init(_ arguments: Arguments, for architecture: Architecture) throws {
-    self.init(for: architecture)
+  public init(_ arguments: Arguments, for architecture: Architecture, pretrained: Bool = false) throws {
+    self.init(for: architecture, pretrained: pretrained)
     seed = try arguments.seed()
     epochs = try arguments.int("epochs", in: 1...100_000) ?? epochs
     batch = try arguments.int("batch", in: 1...4096) ?? batch
@@ -76,7 +78,8 @@ extension TransferPlan {
       "the architecture that --weights were trained in; the same as --arch, for what needs weights"),
     Option(
       "weights", nil, "FILE",
-      "begin with the weights of this safetensors file: a gx model, or timm's, torchvision's or Zoobot's names"),
+      "begin with the weights of this safetensors file: a gx model, or with timm's or torchvision's names; the defaults below are then the backbones'"
+    ),
     Option(
       "head-epochs", nil, "N",
       "with --weights: epochs in which the last layer learns alone, on features that "

@@ -37,12 +37,13 @@ public struct TrainingPlan: Sendable {
     "rotate=180,flip=hv,zoom=0.85:1.15,shift=0.04,brightness=0.05,contrast=0.1,fill=reflect"
 
   /// What an architecture is trained with where the user says nothing else.
-  public init(for architecture: Architecture) {
+  /// - Parameter pretrained: Whether it begins with weights that were trained before.
+  public init(for architecture: Architecture, pretrained: Bool = false) {
     switch architecture {
-    case .seed:  // as the original project did
+    case .seed where !pretrained:  // as the original project did
       (epochs, batch) = (50, 32)
       (rule, learningRate, schedule, patience) = (UpdateRule(named: "adam")!, 1e-3, .plateau, 7)
-    case .gxnet:
+    case .gxnet where !pretrained:
       (epochs, batch) = (60, 32)
       (rule, learningRate, schedule) = (UpdateRule(named: "adamw")!, 3e-3, Schedule(named: "one-cycle", epochs: 60)!)
       (weightDecay, average, labelSmoothing) = (0.05, 0.995, 0.1)

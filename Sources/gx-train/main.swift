@@ -57,7 +57,7 @@ command.main { arguments in
   if arguments.has("arch") && arguments.has("backbone") { throw UsageError("--arch and --backbone are the same") }
   let architecture =
     try arguments.choice(arguments.has("backbone") ? "backbone" : "arch", Architecture.self) ?? .gxnet
-  let plan = try TrainingPlan(arguments, for: architecture)
+  let plan = try TrainingPlan(arguments, for: architecture, pretrained: transfer != nil)
   let dropout = try arguments.double("dropout", in: 0...0.99)
   let share = try arguments.double("hold-out", in: 0.01...0.9) ?? 0.15
   let threads = try arguments.int("threads", in: 1...256)
