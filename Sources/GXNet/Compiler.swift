@@ -38,19 +38,24 @@ final class Compiler {
   var tape: [() throws -> Void] = []
   /// The names of the nodes that the tape's steps are of.
   private var tapeNodes: [String] = []
+  /// The weights' arrays, in the order in which they were asked for.
+  private var arrays: [NativeArray] = []
+  /// Where the arrays are taken from, in the same order.
+  private let twin: Compiler?
   /// What reached a node's gradient so far; the sum of them is the gradient.
   private var contributions: [Int: [Buffer]] = [:]
 
-  init(_ graph: Graph, batch: Int, training: Bool, precision: Precision, frozen: Set<String> = []) throws {
+  /// - Parameter twin: another compilation of the same, with the same number of threads, whose weights are used.
+  init(
+    _ graph: Graph, batch: Int, training: Bool, precision: Precision, frozen: Set<String> = [], twin: Compiler? = nil
+  ) throws {
     try graph.checkConnected()
     try graph.checkFrozen(frozen)
-    guard batch >= 1, batch <= Graph.sizeLimit else { throw GXError("batch \(batch) is not in 1...\(Graph.sizeLimit)") }
-    (self.graph, self.batch, self.training) = (graph, batch, training)
+    (self.graph, self.batch, self.training, self.twin) = (graph, batch, training, twin)
     self.precision = precision.isFast ? precision : .f32
     readers = graph.nodes.indices.map { graph.readers(of: $0) }
-    input = try Buffer.pinned(.channelsLast(Self.sizes(batch, graph.input)))
-    let sizes = Self.sizes(batch, graph.output)
-    logits = try Buffer.pinned(graph.output.count == 3 ? .channelsLast(sizes) : .plain(sizes))
+    input = try .input(of: graph, batch: batch)
+    logits = try .output(of: graph, batch: batch)
     values[-1] = input
 
     for (place, node) in graph.nodes.enumerated() {
@@ -76,7 +81,7 @@ final class Compiler {
   }
 
   /// oneDNN's order of sizes: NCHW, or NC.
-  private static func sizes(_ batch: Int, _ shape: Shape) -> [Int] {
+  fileprivate static func sizes(_ batch: Int, _ shape: Shape) -> [Int] {
     shape.count == 3 ? [batch, shape[2], shape[0], shape[1]] : [batch, shape[0]]
   }
 
@@ -167,7 +172,10 @@ final class Compiler {
   /// A weight, in the layout that a primitive asked for, or plain.
   func array(_ weight: Graph.Weight, plain: [Int]? = nil, native: Layout? = nil) throws -> NativeArray {
     let plain = try Layout.plain(plain ?? weight.shape)
-    return try NativeArray(plain: plain, native: native ?? plain)
+    let native = native ?? plain
+    arrays.append(try twin?.arrays[arrays.count] ?? NativeArray(plain: plain, native: native))
+    precondition(arrays.last!.buffer.layout == native, "\(weight.name): twins differ")
+    return arrays.last!
   }
 
   func parameter(_ weight: Graph.Weight, plain: [Int]? = nil, native: Layout? = nil) throws -> Parameter {
@@ -220,5 +228,18 @@ final class Compiler {
       emitted.insert(node)
     }
     values[tail.last] = value
+  }
+}
+
+extension Buffer {
+  /// NHWC, for the caller to fill.
+  static func input(of graph: Graph, batch: Int) throws -> Buffer {
+    try pinned(.channelsLast(Compiler.sizes(batch, graph.input)))
+  }
+
+  /// `[batch, classes]`, or NHWC where the last node gives a picture.
+  static func output(of graph: Graph, batch: Int) throws -> Buffer {
+    let sizes = Compiler.sizes(batch, graph.output)
+    return try pinned(sizes.count == 4 ? .channelsLast(sizes) : .plain(sizes))
   }
 }

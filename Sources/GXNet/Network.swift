@@ -1,4 +1,5 @@
 import GXCore
+import Synchronization
 
 /// A graph compiled for one batch size, with its weights and memory.
 ///
@@ -22,7 +23,10 @@ public final class Network {
   public let state: [Parameter]
 
   private let compiled: Compiler
-  private let logits: UnsafeMutableBufferPointer<Float>
+  /// Inference of a batch: a compilation for one picture on one thread for each thread, `compiled` first. So a
+  /// picture's arrays stay in its core's cache, and threads need not meet after every layer. Empty elsewhere.
+  private let lanes: [Compiler]
+  private let buffers: (input: Buffer, output: Buffer)
   private var seed: UInt64 = 0
   /// What inference and frozen nodes were given is kept, because what they compute with cannot be turned back.
   private var loaded: [String: Tensor] = [:]
@@ -37,28 +41,51 @@ public final class Network {
   ///   - frozen: names of nodes that are computed as in inference even in training: batch normalisation uses its
   ///     running statistics, weights stay as they are. Nothing that they read may learn.
   ///   - threads: for this and all later work of the calling thread; nil leaves it to OpenMP (all cores,
-  ///     or `OMP_NUM_THREADS`). The threads meet after every layer, so on a busy machine, and for single
-  ///     pictures, several networks of one thread each get more done than one network of several.
+  ///     or `OMP_NUM_THREADS`). In inference of a batch each takes one picture after another. Else they meet after
+  ///     every layer, so that on a busy machine several networks of one thread each get more done.
   /// - Throws: if the graph is not complete, or memory or a limit is exceeded.
   public init(
     graph: Graph, batch: Int, training: Bool, precision: Precision = .f32, frozen: Set<String> = [],
     threads: Int? = nil
   ) throws {
     if let threads { Engine.setThreads(max(threads, 1)) }
-    self.threads = Engine.threads
-    compiled = try Compiler(graph, batch: batch, training: training, precision: precision, frozen: frozen)
+    let threads = Engine.threads
+    self.threads = threads
+    guard batch >= 1, batch <= Graph.sizeLimit else { throw GXError("batch \(batch) is not in 1...\(Graph.sizeLimit)") }
+    if training || batch == 1 {
+      compiled = try Compiler(graph, batch: batch, training: training, precision: precision, frozen: frozen)
+      lanes = []
+      buffers = (compiled.input, compiled.logits)
+    } else {
+      lanes = try Engine.alone {
+        let first = try Compiler(graph, batch: 1, training: false, precision: precision)
+        return try [first]
+          + (1..<min(threads, batch)).map { _ in
+            try Compiler(graph, batch: 1, training: false, precision: precision, twin: first)
+          }
+      }
+      compiled = lanes[0]
+      buffers = (try .input(of: graph, batch: batch), try .output(of: graph, batch: batch))
+    }
     (self.graph, self.batch, self.training) = (graph, batch, training)
-    input = compiled.input.floats
-    logits = compiled.logits.floats
+    input = buffers.input.floats
     parameters = compiled.parameters
     state = compiled.state
   }
 
   /// Where the time of each step goes since `startProfile`; nil before.
-  public var profile: Profile? { compiled.program.profile }
+  public var profile: Profile? {
+    guard var sum = compiled.program.profile else { return nil }
+    for lane in lanes.dropFirst() { sum.add(lane.program.profile!) }
+    return sum
+  }
 
   /// Begins to measure every step, which costs about 0.1 us each.
-  public func startProfile() { compiled.program.startProfile() }
+  public func startProfile() {
+    for each in lanes.isEmpty ? [compiled] : lanes {
+      each.program.startProfile(threads: lanes.isEmpty ? threads : 1)
+    }
+  }
 
   /// Runs `body`, whose time goes under `name` into the profile, if there is one.
   public func measure<R>(_ name: String, _ body: () throws -> R) rethrows -> R {
@@ -72,7 +99,7 @@ public final class Network {
   public static func setThreads(_ count: Int) { Engine.setThreads(count) }
 
   /// Bytes for activations and their gradients, without weights.
-  public var activationBytes: Int { compiled.program.arenaBytes }
+  public var activationBytes: Int { compiled.program.arenaBytes * max(lanes.count, 1) }
 
   /// Draws new weights as `graph.initializer` says.
   public func initialize(random: inout Random) throws {
@@ -87,8 +114,36 @@ public final class Network {
   /// `seed`; inference does neither.
   public func forward(seed: UInt64 = 0) throws -> UnsafeBufferPointer<Float> {
     self.seed = seed
-    try compiled.program.run(0..<compiled.forwardCount, seed: seed)
-    return UnsafeBufferPointer(logits)
+    if lanes.isEmpty {
+      try compiled.program.run(0..<compiled.forwardCount, seed: seed)
+    } else {
+      try forwardSingly()
+    }
+    return UnsafeBufferPointer(buffers.output.floats)
+  }
+
+  /// Each lane takes the next picture that no other has.
+  private func forwardSingly() throws {
+    let next = Atomic(0)
+    let failure = Mutex<(any Error)?>(nil)
+    let output = buffers.output.floats
+    Engine.parallel(lanes.count) { lane in
+      let lane = lanes[lane]
+      let (picture, result) = (lane.input.floats, lane.logits.floats)
+      do {
+        while true {
+          let place = next.add(1, ordering: .relaxed).oldValue
+          guard place < batch else { return }
+          _ = picture.update(fromContentsOf: input[place * picture.count..<(place + 1) * picture.count])
+          try lane.program.run(0..<lane.forwardCount, seed: 0)
+          _ = UnsafeMutableBufferPointer(rebasing: output[place * result.count..<(place + 1) * result.count])
+            .update(fromContentsOf: result)
+        }
+      } catch {
+        failure.withLock { $0 = error }
+      }
+    }
+    if let failure = failure.withLock({ $0 }) { throw failure }
   }
 
   /// Fills every parameter's gradient, given the loss's derivative by the logits of the last `forward`,

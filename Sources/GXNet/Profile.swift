@@ -27,8 +27,10 @@ public struct Profile: Sendable {
   }
 
   public private(set) var rows: [Row]
+  /// That work on each step.
+  public let threads: Int
 
-  init(_ rows: [Row]) { self.rows = rows }
+  init(_ rows: [Row], threads: Int) { (self.rows, self.threads) = (rows, threads) }
 
   public var seconds: Double { rows.reduce(0) { $0 + $1.seconds } }
 
@@ -66,7 +68,7 @@ public struct Profile: Sendable {
   // MARK: The table
 
   /// For people: a line a row, longest totals by kind of step below.
-  public func table(threads: Int) -> String {
+  public func table() -> String {
     let peak = Self.peak(threads: threads)
     let total = max(seconds, 1e-12)
     var lines = [

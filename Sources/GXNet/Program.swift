@@ -154,7 +154,7 @@ final class Program {
   }
 
   /// Begins to measure every step.
-  func startProfile() {
+  func startProfile(threads: Int) {
     profile = Profile(
       steps.map { step in
         switch step.work {
@@ -162,7 +162,7 @@ final class Program {
           .init(node: step.node, step: primitive.kind, implementation: primitive.implementation, flops: primitive.flops)
         case .function(let name, let flops, _): .init(node: step.node, step: name, implementation: "gx", flops: flops)
         }
-      })
+      }, threads: threads)
   }
 
   /// Runs `body`; where there is a profile, its time goes under `name`.

@@ -42,7 +42,7 @@ final class NetworkPool: @unchecked Sendable {
     let profiles = monitor.locked { idle.compactMap(\.profile) }
     guard var sum = profiles.first else { return nil }
     for profile in profiles.dropFirst() { sum.add(profile) }
-    return sum.table(threads: 1)
+    return sum.table()
   }
 
   private func network() throws -> Network {

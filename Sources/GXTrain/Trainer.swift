@@ -108,7 +108,7 @@ public final class Trainer {
   public func startProfile() { network.startProfile() }
 
   /// Where the time goes, as a table for people; nil where it is not measured.
-  public var profileTable: String? { network.profile?.table(threads: network.threads) }
+  public var profileTable: String? { network.profile?.table() }
 
   /// A fingerprint of all train and val records, as 16 hex digits.
   public var dataDigest: String { digest(training, validation) }

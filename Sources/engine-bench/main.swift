@@ -51,7 +51,7 @@ command.main { arguments in
     } while now() - start < least
     try writer.write(["seconds": .double((now() - start) / Double(steps)), "steps": .int(steps)])
   }
-  if let profile = network.profile { Log.table(profile.table(threads: network.threads)) }
+  if let profile = network.profile { Log.table(profile.table()) }
   return .done
 }
 

@@ -30,6 +30,27 @@ import Testing
     for _ in 0..<4 { #expect(try train(threads: threads) == first) }
   }
 
+  /// Inference of a batch gives each picture what it gets alone, whichever thread takes it.
+  @Test(arguments: [1, 2, 3]) func batchesAreOfSinglePictures(_ threads: Int) throws {
+    let graph = try small()
+    var random = Random(seed: 4)
+    let weights = Dictionary(
+      uniqueKeysWithValues: try graph.initialWeights(random: &random).map { ($0.name, $0.tensor) })
+    let single = try Network(graph: graph, batch: 1, training: false, threads: 1)
+    try single.load(weights)
+    let network = try Network(graph: graph, batch: 7, training: false, threads: threads)
+    try network.load(weights)
+    for i in network.input.indices { network.input[i] = Float(random.normal()) }
+    for _ in 0..<5 {
+      let logits = Array(try network.forward())
+      let size = single.input.count
+      for place in 0..<7 {
+        _ = single.input.update(fromContentsOf: network.input[place * size..<(place + 1) * size])
+        #expect(Array(try single.forward()) == Array(logits[place * 3..<place * 3 + 3]))
+      }
+    }
+  }
+
   /// What one batch leaves in memory has no influence on the next.
   @Test func runsAreIndependent() throws {
     let network = try Network(graph: small(), batch: 4, training: false)

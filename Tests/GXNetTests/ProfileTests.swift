@@ -58,7 +58,7 @@ import Testing
     let network = try Network(graph: graph(), batch: 1, training: false, threads: 1)
     network.startProfile()
     _ = try network.forward()
-    let lines = network.profile!.table(threads: 1).split(separator: "\n")
+    let lines = network.profile!.table().split(separator: "\n")
     #expect(lines[0].hasPrefix("Peak: "))
     #expect(lines.contains { $0.hasPrefix("conv ") && $0.contains(network.profile!.rows[0].implementation) })
     #expect(lines.last!.hasPrefix("total ") && lines.last!.contains("100.0"))
