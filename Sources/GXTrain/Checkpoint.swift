@@ -21,9 +21,9 @@ extension Trainer {
     ]
     if let best {
       fields["best_epoch"] = .int(best.epoch)
-      fields["best_loss"] = .double(best.scores.loss)
-      fields["best_accuracy"] = .double(best.scores.accuracy)
-      fields["best_macro_f1"] = .double(best.scores.macroF1)
+      fields["best_loss"] = best.scores.map { .double($0.loss) }
+      fields["best_accuracy"] = best.scores.map { .double($0.accuracy) }
+      fields["best_macro_f1"] = best.scores.map { .double($0.macroF1) }
     }
     let weights = try network.weights()
     let groups = try [
@@ -80,8 +80,11 @@ extension Trainer {
       seconds: try double("tally_seconds"))
     (plateau.scale, plateau.waited) = (try double("plateau_scale"), try int("plateau_waited"))
     if fields["best_epoch"] != nil {
-      let scores = ValidationScores(
-        loss: try double("best_loss"), accuracy: try double("best_accuracy"), macroF1: try double("best_macro_f1"))
+      let scores =
+        !plan.validates
+        ? nil
+        : ValidationScores(
+          loss: try double("best_loss"), accuracy: try double("best_accuracy"), macroF1: try double("best_macro_f1"))
       best = Best(epoch: try int("best_epoch"), scores: scores, weights: try weights("best"))
     }
   }

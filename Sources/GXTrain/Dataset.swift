@@ -91,8 +91,8 @@ public final class Dataset: @unchecked Sendable {
   }
 
   /// - Throws: `GXError` where there are fewer than two classes, one of them is without train pictures, or
-  ///   `validation` has nothing to validate on.
-  public func checkTrainable(validation: Dataset) throws(GXError) {
+  ///   `validation` has nothing to validate on; nil if that is as it should be.
+  public func checkTrainable(validation: Dataset?) throws(GXError) {
     guard classes.count >= 2 else {
       throw GXError("\(input.name): two or more labels are needed; the records have \(classes)")
     }
@@ -101,7 +101,7 @@ public final class Dataset: @unchecked Sendable {
     if let empty = counts.firstIndex(of: 0) {
       throw GXError("\(input.name): no train record has the label '\(classes[empty])'")
     }
-    guard !validation.val.isEmpty else { throw GXError("\(validation.input.name): no record to validate on") }
+    if let validation, validation.val.isEmpty { throw GXError("\(validation.input.name): no record to validate on") }
   }
 
   /// The picture as it is on disk, `shape` of `dtype`. Safe from several threads.

@@ -29,7 +29,8 @@ public final class Trainer {
   public struct Best {
     /// From 1.
     public var epoch: Int
-    public var scores: ValidationScores
+    /// nil where there is nothing to validate on: the last epoch counts as the best.
+    public var scores: ValidationScores?
     public var weights: [(name: String, tensor: Tensor)]
   }
 
@@ -61,7 +62,7 @@ public final class Trainer {
     plan: TrainingPlan, threads: Int?
   ) throws {
     let start = try start ?? Start(graph, seed: plan.seed)
-    try training.checkTrainable(validation: validation)
+    try training.checkTrainable(validation: plan.validates ? validation : nil)
     let classes = training.classes
     self.graph = graph
     self.training = training
@@ -130,11 +131,12 @@ public final class Trainer {
     while !isFinished {
       guard try trainEpoch(shouldStop, afterStep) else { return false }
       let trained = now()
-      let scores = try validate()
+      let scores = plan.validates ? try validate() : nil
       epoch += 1
       step = 0
-      let improved = plan.criterion.isBetter(
-        plan.criterion.value(scores), than: best.map { plan.criterion.value($0.scores) })
+      let improved =
+        scores.map { plan.criterion.isBetter(plan.criterion.value($0), than: best?.scores.map(plan.criterion.value)) }
+        ?? true
       if improved { best = Best(epoch: epoch, scores: scores, weights: try currentWeights()) }
       let row = tally.row(
         epoch: epoch, learningRate: rate(step: epoch * stepsPerEpoch - 1), scores, improved: improved,
@@ -153,9 +155,7 @@ public final class Trainer {
     record.merge(["epochs": .int(epoch), "finished": .bool(isFinished)])
     if let best {
       record["best_epoch"] = .int(best.epoch)
-      record["val_loss"] = .double(best.scores.loss)
-      record["val_accuracy"] = .double(best.scores.accuracy)
-      record["val_macro_f1"] = .double(best.scores.macroF1)
+      if let scores = best.scores { record.merge(scores.json) }
     }
     record.merge(origin)
     return Model(
@@ -276,17 +276,19 @@ struct EpochTally: Equatable {
 
   /// The epoch's line in the log. `seconds` are the whole epoch's, `images_per_s` are of training alone.
   func row(
-    epoch: Int, learningRate: Double, _ val: ValidationScores, improved: Bool, validationSeconds: Double
+    epoch: Int, learningRate: Double, _ val: ValidationScores?, improved: Bool, validationSeconds: Double
   ) -> JSONObject {
-    [
+    var row: JSONObject = [
       "epoch": .int(epoch), "lr": .float(Float(learningRate)),
       "train_loss": .float(Float(loss / weight)),
       "train_accuracy": .float(Float(right) / Float(count)),
-      "val_loss": .float(Float(val.loss)), "val_accuracy": .float(Float(val.accuracy)),
-      "val_macro_f1": .float(Float(val.macroF1)), "best": .bool(improved),
-      "seconds": .double((1000 * (seconds + validationSeconds)).rounded() / 1000),
-      "images_per_s": .double((10 * Double(count) / seconds).rounded() / 10),
     ]
+    for (name, value) in val?.json ?? [:] { row[name] = value.doubleValue.map { .float(Float($0)) } }
+    row.merge([
+      "best": .bool(improved), "seconds": .double((1000 * (seconds + validationSeconds)).rounded() / 1000),
+      "images_per_s": .double((10 * Double(count) / seconds).rounded() / 10),
+    ])
+    return row
   }
 }
 

@@ -23,6 +23,8 @@ public struct TrainingPlan: Sendable {
   public var mixup = 0.0
   public var classWeights = ClassWeights.none
   public var augmentation: Augmentation?
+  /// Without, all pictures are trained on, and the last epoch's weights are kept.
+  public var validates = true
   /// What the best epoch is best in.
   public var criterion = Criterion.valLoss
   /// Ends the run after as many epochs without a better one; nil: never.
@@ -82,7 +84,7 @@ public struct TrainingPlan: Sendable {
     fields["mixup"] = .double(mixup)
     fields["class-weights"] = .string(classWeights.text)
     fields["augment"] = augmentation?.json ?? .null
-    fields["best"] = .string(criterion.rawValue)
+    fields["best"] = validates ? .string(criterion.rawValue) : .null
     fields["patience"] = patience.map(JSON.int) ?? .null
     fields["precision"] = .string(precision.rawValue)
     return fields
@@ -167,6 +169,11 @@ public struct ValidationScores: Equatable, Sendable, CustomStringConvertible {
   public let loss: Double
   public let accuracy: Double
   public let macroF1: Double
+
+  /// As models, checkpoints and logs name them.
+  var json: JSONObject {
+    ["val_loss": .double(loss), "val_accuracy": .double(accuracy), "val_macro_f1": .double(macroF1)]
+  }
 
   public var description: String {
     func rounded(_ value: Double) -> String { "\((value * 1000).rounded() / 1000)" }

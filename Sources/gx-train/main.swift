@@ -34,7 +34,9 @@ let command = Command(
     Option("output", "o", "MODEL", "the model; appears only when it is whole (required)"),
     Option("arch", "a", "NAME", "\(Architecture.allCases.map(\.rawValue).joined(separator: ", ")) [gxnet]"),
     Option("val", nil, "FILE", "validate on this stream's records of split val, or of none"),
-    Option("hold-out", nil, "SHARE", "how much to hold out where there is nothing to validate on [0.15]"),
+    Option(
+      "hold-out", nil, "SHARE",
+      "how much to hold out where there is nothing to validate on; 0: train on all, keep the last epoch [0.15]"),
   ] + TransferPlan.options + TrainingPlan.options + [
     Option("checkpoint", "c", "FILE", "keep all that is needed to go on in FILE"),
     Option("checkpoint-every", nil, "N|Ns", "epochs, or seconds, between checkpoints [1]"),
@@ -57,9 +59,9 @@ command.main { arguments in
   if arguments.has("arch") && arguments.has("backbone") { throw UsageError("--arch and --backbone are the same") }
   let architecture =
     try arguments.choice(arguments.has("backbone") ? "backbone" : "arch", Architecture.self) ?? .gxnet
-  let plan = try TrainingPlan(arguments, for: architecture, pretrained: transfer != nil)
+  var plan = try TrainingPlan(arguments, for: architecture, pretrained: transfer != nil)
   let dropout = try arguments.double("dropout", in: 0...0.99)
-  let share = try arguments.double("hold-out", in: 0.01...0.9) ?? 0.15
+  let share = try arguments.double("hold-out", in: 0...0.9) ?? 0.15
   let threads = try arguments.int("threads", in: 1...256)
   guard let every = Checkpoints.Interval(arguments.string("checkpoint-every") ?? "1") else {
     throw UsageError("--checkpoint-every: wants N epochs, or Ns for seconds")
@@ -69,7 +71,8 @@ command.main { arguments in
   _ = try AtomicFile(path: path)  // If it cannot be written, better to know before than after hours.
 
   let (training, validation) = try data(arguments, holdOut: share, seed: plan.seed)
-  try training.checkTrainable(validation: validation)
+  plan.validates = share > 0 || !validation.val.isEmpty
+  try training.checkTrainable(validation: plan.validates ? validation : nil)
   var input = training.shape
   if let crop = plan.augmentation?.outputCrop { input = [crop.height, crop.width, input[2]] }
   let graph = try architecture.graph(input: input, classes: training.classes.count, dropout: dropout)
@@ -99,7 +102,9 @@ command.main { arguments in
   }
   func end(_ trainer: Trainer, _ model: Model, finished: Bool) throws -> ExitStatus {
     try model.write(path: path, arguments.has("half") ? .f16 : .f32)
-    if let best = trainer.best { Log.note("\(path): epoch \(best.epoch), \(best.scores)") }
+    if let best = trainer.best {
+      Log.note("\(path): epoch \(best.epoch)" + (best.scores.map { ", \($0)" } ?? ""))
+    }
     if !finished {
       Log.error("interrupted in epoch \(trainer.epoch + 1); the best model so far is written")
       Signals.endAsInterrupted()
@@ -146,7 +151,7 @@ func data(_ arguments: Arguments, holdOut share: Double, seed: UInt64) throws ->
   if let file = arguments.string("val") {
     return (training, try Dataset(SeekableInput.open(file, folder: folder), validating: training))
   }
-  if training.val.isEmpty {
+  if training.val.isEmpty && share > 0 {
     training.holdOut(share, seed: seed)
     Log.note("no records of split val: \(training.val.count) records are held out to validate on")
   }

@@ -75,6 +75,23 @@ struct Bars {
     #expect(try #require(scores["accuracy"] as? Double) > 0.9, "\(scored.text)")
   }
 
+  @Test func withNothingHeldOutTheLastEpochIsKept() throws {
+    let run = bars.shell(
+      """
+      set -e -o pipefail
+      gx-cat --split train train.tar > all.tar
+      \(train) --epochs 3 --hold-out 0 -c check -o m < all.tar
+      \(train) --epochs 3 --hold-out 0 -c check --resume -o again < all.tar
+      cmp m again
+      gx-model show --json m | tr -d "\n"
+      """)
+    #expect(run.status == 0, "\(run.stderr)")
+    let rows = bars.objects(run.text)
+    #expect(rows.prefix(3).allSatisfy { $0["best"] as? Bool == true && $0["val_loss"] == nil }, "\(run.text)")
+    let training = try #require(rows.last?["training"] as? [String: Any])
+    #expect(training["best_epoch"] as? Int == 3 && training["val_records"] as? Int == 0 && training["val_loss"] == nil)
+  }
+
   @Test func aFileAPipeAndAnotherOrderGiveTheSameModel() {
     let run = bars.shell(
       """
