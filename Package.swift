@@ -10,7 +10,8 @@ let libraries: [(name: String, uses: [String])] = [
   ("GXSynth", ["GXCore"]),
   ("GXMetrics", ["GXCore"]),
   ("GXNet", ["GXCore", "CDNNL", "CKernels", "CSystem"]),
-  ("GXTrain", ["GXCore", "GXStream", "GXCommand", "GXImage", "GXMetrics", "GXNet", "CSystem", "CModel"]),
+  ("GXTrain", ["GXCore", "GXStream", "GXCommand", "GXImage", "GXMetrics", "GXNet", "CSystem"]),
+  ("GXBox", ["GXCore", "GXTrain", "CModel"]),
 ]
 
 let commands: [(name: String, uses: [String])] = [
@@ -23,8 +24,8 @@ let commands: [(name: String, uses: [String])] = [
   ("gx-cat", []),
   ("gx-synth", ["GXImage", "GXSynth"]),
   ("gx-train", ["GXImage", "GXMetrics", "GXNet", "GXTrain"]),
-  ("gx-infer", ["GXImage", "GXNet", "GXTrain"]),
-  ("gx-model", ["GXNet", "GXTrain"]),
+  ("gx-infer", ["GXImage", "GXNet", "GXTrain", "GXBox"]),
+  ("gx-model", ["GXNet", "GXTrain", "GXBox"]),
   ("gx-eval", ["GXMetrics"]),
 ]
 

@@ -3,6 +3,7 @@
 // stdin: tensor stream. stdout: NDJSON, one row a record, in order: its own fields and what the model says; or with
 // --features a tensor stream.
 
+import GXBox
 import GXCommand
 import GXCore
 import GXStream

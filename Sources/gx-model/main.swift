@@ -2,6 +2,7 @@
 //
 // stdout: with show, the card as text or JSON. -o: with set, the model.
 
+import GXBox
 import GXCommand
 import GXCore
 import GXStream

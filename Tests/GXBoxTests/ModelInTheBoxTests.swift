@@ -2,8 +2,9 @@ import GXCore
 import Testing
 
 @testable import GXTrain
+import GXBox
 
-@Suite struct BuiltInTests {
+@Suite struct ModelInTheBoxTests {
   @Test func isAWorkingModelOfTheFourClasses() throws {
     let model = try Model.inTheBox()
     #expect(model.classes == ["elliptical", "irregular", "lenticular", "spiral"] && model.input.last == 3)

@@ -1,5 +1,6 @@
 import CModel
 import GXCore
+import GXTrain
 
 extension Model {
   /// What messages call the model in the box.
