@@ -120,8 +120,25 @@ struct Layout: Equatable {
   }
 
   /// A picture in blocks of 8 or 16 channels: nChw8c, nChw16c.
-  static func blocked(_ sizes: [Int], _ block: Int) throws(GXError) -> Layout {
-    try Layout(sizes, block == 16 ? dnnl_aBcd16b : dnnl_aBcd8b)
+  static func blocked(_ sizes: [Int], _ block: Int, _ precision: Precision = .f32) throws(GXError) -> Layout {
+    try Layout(sizes, block == 16 ? dnnl_aBcd16b : dnnl_aBcd8b, precision)
+  }
+
+  /// A batch of blocked pictures as one picture with the channels of all, which is the same in memory, and a number
+  /// for each of those channels, f32; nil where pictures lie otherwise, or the last block is not full.
+  var asOneSample: (picture: Layout, channels: Layout)? {
+    get throws(GXError) {
+      let sizes = sizes
+      for block in [16, 8] where sizes.count == 4 && sizes[1] % block == 0 {
+        if try self == .blocked(sizes, block, precision) {
+          let channels = sizes[0] * sizes[1]
+          return (
+            try .blocked([1, channels] + sizes[2...], block, precision), try .blocked([1, channels, 1, 1], block)
+          )
+        }
+      }
+      return nil
+    }
   }
 
   /// Depthwise weights GOIHW likewise.
@@ -181,9 +198,10 @@ enum Argument {
   static let shiftGradient = DNNL_ARG_DIFF_SHIFT
 }
 
-/// What is done to a result before it is stored: added to what the destination holds, and activated.
+/// What is done to a result before it is stored: added to what the destination holds, activated, and scaled.
 struct PostOps {
   var sum = false
+  var scale: Float = 1
   var activation: Activation?
 }
 
@@ -290,7 +308,7 @@ extension Primitive {
     defer { dnnl_primitive_attr_destroy(attributes) }
     try check(
       dnnl_primitive_attr_set_scratchpad_mode(attributes, dnnl_scratchpad_mode_user), "set the scratchpad mode")
-    if post.sum || post.activation != nil {
+    if post.sum || post.activation != nil || post.scale != 1 {
       var operations: dnnl_post_ops_t?
       try check(dnnl_post_ops_create(&operations), "make post-operations")
       defer { dnnl_post_ops_destroy(operations) }
@@ -299,6 +317,10 @@ extension Primitive {
         let (algorithm, alpha, beta) = activation.algorithm(usingResult: false)
         try check(
           dnnl_post_ops_append_eltwise(operations, 1, algorithm, alpha, beta), "append \(activation.rawValue)")
+      }
+      if post.scale != 1 {
+        try check(
+          dnnl_post_ops_append_eltwise(operations, 1, dnnl_eltwise_linear, post.scale, 0), "append a scaling")
       }
       try check(dnnl_primitive_attr_set_post_ops(attributes, operations), "set post-operations")
     }
@@ -422,14 +444,14 @@ extension Primitive {
   }
 
   static func pool(
-    _ kind: Pool, source: Layout, destination: Layout, window: Window, training: Bool
+    _ kind: Pool, source: Layout, destination: Layout, window: Window, training: Bool, post: PostOps = PostOps()
   ) throws -> Primitive {
     var d = dnnl_pooling_desc_t()
     var (source, destination) = (source.descriptor, destination.descriptor)
     let status = dnnl_pooling_forward_desc_init(
       &d, direction(training), kind.algorithm, &source, &destination, window.strides, window.kernels,
       window.paddings, window.paddingsAfter)
-    return try make("\(kind.rawValue) pooling", d, status)
+    return try make("\(kind.rawValue) pooling", d, status, post: post)
   }
 
   static func poolGradient(
@@ -475,14 +497,6 @@ extension Primitive {
     var (layout, factor) = (layout.descriptor, factor.descriptor)
     let status = dnnl_binary_desc_init(&d, dnnl_binary_mul, &layout, &factor, &layout)
     return try make("a multiplication", d, status)
-  }
-
-  /// The sum along each size that is 1 in `to`.
-  static func sum(_ from: Layout, to: Layout) throws -> Primitive {
-    var d = dnnl_reduction_desc_t()
-    var (from, to) = (from.descriptor, to.descriptor)
-    let status = dnnl_reduction_desc_init(&d, dnnl_reduction_sum, &from, &to, 0, 0)
-    return try make("a sum", d, status)
   }
 
   /// A copy from one layout to another of the same sizes.
