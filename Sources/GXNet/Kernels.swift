@@ -52,8 +52,10 @@ extension Compiler {
   func depthwiseKernel(_ place: Int, source x: Buffer, gradient dy: Buffer, to dw: Buffer) throws -> Bool {
     guard case .convolution(let channels, let window, let groups, false) = graph.nodes[place].operation,
       groups == channels, channels == graph.shape(of: graph.nodes[place].inputs[0])[2], window.dilation == Size(1),
-      window.kernel.width <= 7, let source = x.layout.blocked
+      window.kernel.width <= 7, x.layout.precision == .f32 || window.kernel != Size(3),
+      let source = x.layout.asF32.blocked
     else { return false }
+    let x = try reordered(x, to: x.layout.asF32)
     let dy = try reordered(dy, to: .blocked(dy.layout.sizes, Int(source.block)))
     let result = dy.layout.blocked!
     let kernel = window.kernel
