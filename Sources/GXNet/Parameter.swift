@@ -81,3 +81,16 @@ public final class Parameter {
     try floats.withUnsafeMutableBufferPointer { try array.write($0.baseAddress!, to: native.baseAddress!) }
   }
 }
+
+extension [Parameter] {
+  /// Calls `body` with pieces that make up all elements of all parameters, on all threads that the calling thread's
+  /// networks use: for what goes over them elementwise.
+  public func forEachPiece(_ body: (_ parameter: Int, _ elements: Range<Int>) -> Void) {
+    let size = 1 << 14
+    let pieces = indices.flatMap { place in
+      let count = self[place].values.count
+      return stride(from: 0, to: count, by: size).map { (place, $0..<Swift.min($0 + size, count)) }
+    }
+    Engine.parallel(pieces.count) { body(pieces[$0].0, pieces[$0].1) }
+  }
+}

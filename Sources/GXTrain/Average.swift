@@ -25,9 +25,9 @@ final class WeightAverage {
   /// Takes in the weights after step number `step`, from 1.
   func update(step: Int) {
     let keep = Float(min(decay, Double(1 + step) / Double(10 + step)))
-    for (source, average) in zip(sources, averages) {
-      let (values, out) = (source.values.baseAddress!, average.baseAddress!)
-      for i in 0..<average.count { out[i] = values[i] + keep * (out[i] - values[i]) }
+    sources.forEachPiece { place, elements in
+      let (values, out) = (sources[place].values.baseAddress!, averages[place].baseAddress!)
+      for i in elements { out[i] = values[i] + keep * (out[i] - values[i]) }
     }
   }
 

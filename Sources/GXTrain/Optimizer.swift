@@ -81,24 +81,26 @@ public final class Optimizer {
   public func step(learningRate: Double) {
     steps += 1
     let scale = clip.map { limit in min(1, limit / (gradientNorm + 1e-6)) } ?? 1
-    for (i, parameter) in parameters.enumerated() {
-      let w = parameter.values.baseAddress!
-      let g = parameter.gradient.baseAddress!
-      let n = parameter.values.count
+    parameters.forEachPiece { i, elements in
+      let parameter = parameters[i]
+      let (start, n) = (elements.lowerBound, elements.count)
+      let w = parameter.values.baseAddress! + start
+      let g = parameter.gradient.baseAddress! + start
+      let state = moments.map { $0[i].baseAddress! + start }
       let decay = parameter.decays ? weightDecay : 0
       let learningRate = learningRate * rates[i]
       switch rule {
       case .sgd(let momentum, let nesterov):
         sgd(
-          w, g, moments[0][i].baseAddress!, n, scale: Float(scale), decay: Float(decay),
+          w, g, state[0], n, scale: Float(scale), decay: Float(decay),
           momentum: Float(momentum), nesterov: nesterov, rate: Float(learningRate))
       case .adam(let beta1, let beta2, let epsilon):
         adam(
-          w, g, moments[0][i].baseAddress!, moments[1][i].baseAddress!, n, scale: Float(scale), decay: Float(decay),
+          w, g, state[0], state[1], n, scale: Float(scale), decay: Float(decay),
           shrink: 1, beta1, beta2, epsilon, rate: learningRate, step: steps)
       case .adamW(let beta1, let beta2, let epsilon):
         adam(
-          w, g, moments[0][i].baseAddress!, moments[1][i].baseAddress!, n, scale: Float(scale), decay: 0,
+          w, g, state[0], state[1], n, scale: Float(scale), decay: 0,
           shrink: Float(1 - learningRate * decay), beta1, beta2, epsilon, rate: learningRate, step: steps)
       }
     }

@@ -51,6 +51,19 @@ import Testing
     }
   }
 
+  @Test(arguments: [1, 2]) func piecesMakeUpAllParameters(_ threads: Int) throws {
+    var graph = try Graph(input: [1, 1, 300])
+    try graph.add("wide", .linear(features: 400))
+    try graph.add("logits", .linear(features: 3))
+    let network = try Network(graph: graph, batch: 1, training: true, threads: threads)
+    network.parameters.forEachPiece { place, elements in
+      for i in elements { network.parameters[place].values[i] += Float(place + 1) }
+    }
+    for (place, parameter) in network.parameters.enumerated() {
+      #expect(parameter.values.allSatisfy { $0 == Float(place + 1) })
+    }
+  }
+
   /// What one batch leaves in memory has no influence on the next.
   @Test func runsAreIndependent() throws {
     let network = try Network(graph: small(), batch: 4, training: false)
