@@ -14,7 +14,7 @@ extension TrainingPlan {
       "random changes, fresh each epoch: see gx-augment; may end in crop=N, which "
         + "becomes the net's input; or none [\(TrainingPlan.standardAugmentation); linear none]"),
     .seed,
-    Option("lr", nil, "RATE", "peak learning rate [0.003, seed and backbones 0.001]"),
+    Option("lr", nil, "RATE", "peak learning rate [0.003, seed 0.001, backbones 0.002]"),
     Option("optimizer", nil, "NAME", "sgd, adam or adamw [adamw, seed adam]"),
     Option("momentum", nil, "M", "of sgd [0.9]"),
     Option("nesterov", nil, nil, "sgd looks ahead"),
@@ -88,7 +88,7 @@ extension TransferPlan {
     Option(
       "head-views", nil, "N", "flips and quarter turns of each picture in these, 1 to 8 [1; with --unfreeze none 8]"),
     Option("unfreeze", nil, "N|all|none", "what learns then: the last N blocks, all or nothing [all]"),
-    Option("layer-decay", nil, "F", "the learning rate's factor from each block to the one before it [0.9]"),
+    Option("layer-decay", nil, "F", "the learning rate's factor from each block to the one before it [1]"),
   ]
 
   /// What the options say; nil where there are no `--weights`.

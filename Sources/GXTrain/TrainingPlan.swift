@@ -56,8 +56,8 @@ public struct TrainingPlan: Sendable {
       (weightDecay, labelSmoothing) = (0.05, 0.1)
       criterion = .valMacroF1
     default:  // the backbones, from weights that have seen other pictures
-      (epochs, batch) = (12, 16)
-      (rule, learningRate, schedule) = (UpdateRule(named: "adamw")!, 1e-3, Schedule(named: "one-cycle", epochs: 12)!)
+      (epochs, batch) = (12, 32)
+      (rule, learningRate, schedule) = (UpdateRule(named: "adamw")!, 2e-3, Schedule(named: "one-cycle", epochs: 12)!)
       (weightDecay, average, labelSmoothing) = (0.05, 0.99, 0.1)
       criterion = .valMacroF1
     }

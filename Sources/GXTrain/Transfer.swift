@@ -42,7 +42,7 @@ public struct TransferPlan: Sendable, Equatable {
   public var headViews = 1
   public var unfreeze = Unfreeze.all
   /// What the learning rate is multiplied with from each block to the one before it.
-  public var layerDecay = 0.9
+  public var layerDecay = 1.0
 
   public init() {}
 
