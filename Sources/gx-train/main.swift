@@ -27,8 +27,8 @@ let command = Command(
     schedule and early stopping.
 
     With --weights, training begins with what a network has learnt elsewhere (transfer learning): first the last
-    layer alone is trained on what the others give, which is computed once; then all layers, or the last blocks, are,
-    the earlier ones at lower rates. Layers that do not learn are computed as in inference.
+    layer alone is trained on what the others give, which is computed once; then all layers, or the last blocks, are
+    (with --layer-decay the earlier ones at lower rates). Layers that do not learn are computed as in inference.
     """,
   options: [
     Option("output", "o", "MODEL", "the model; appears only when it is whole (required)"),
