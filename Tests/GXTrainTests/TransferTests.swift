@@ -195,6 +195,6 @@ import Testing
 
     transfer.layerDecay = 0.5
     #expect(
-      message { try trainer(withHead: false).restore(checkpoint) }.contains("started with layer-decay 1.0, not 0.5"))
+      message { try trainer(withHead: false).restore(checkpoint) }.contains("started with layer-decay 1, not 0.5"))
   }
 }
