@@ -108,6 +108,7 @@ final class Compiler {
     case .add: try add(place, source, node.inputs[1])
     case .multiply: try multiply(place, source, node.inputs[1])
     case .dropout(let rate): try dropout(place, source, rate: rate)
+    case .merge(let groups): try merge(place, source, groups)
     }
   }
 

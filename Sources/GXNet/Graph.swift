@@ -72,6 +72,9 @@ public enum Operation: Equatable, Sendable {
   case linear(features: Int, bias: Bool = true)
   /// In training, sets elements to zero with probability `rate` and divides the rest by `1 - rate`.
   case dropout(rate: Double)
+  /// Logits of finer classes to those of the classes they are parts of: element i goes into element `groups[i]`, and
+  /// each is the logarithm of the sum of its parts' exponentials. So a class's probability is the sum of its parts'.
+  case merge(groups: [Int])
 }
 
 /// How a new network's weights are drawn.
@@ -239,6 +242,15 @@ extension Operation {
     case .dropout(let rate):
       guard rate >= 0, rate < 1 else { throw GXError("rate \(rate) is not in 0..<1") }
       return input
+    case .merge(let groups):
+      guard input.count == 1, groups.count == input[0] else {
+        throw GXError("merges a vector of \(groups.count), not \(input)")
+      }
+      let count = Set(groups).count
+      guard groups.allSatisfy({ (0..<count).contains($0) }) else {
+        throw GXError("groups are not all of 0..<\(count)")
+      }
+      return [count]
     case .activation: return input
     }
   }

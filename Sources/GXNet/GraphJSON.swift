@@ -58,6 +58,7 @@ extension Operation {
     case .multiply: "mul"
     case .linear: "linear"
     case .dropout: "dropout"
+    case .merge: "merge"
     }
   }
 
@@ -72,6 +73,7 @@ extension Operation {
     case .pool(_, let window): return window.fields
     case .linear(let features, let bias): return ["features": .int(features), "bias": .bool(bias)]
     case .dropout(let rate): return ["rate": .double(rate)]
+    case .merge(let groups): return ["groups": .array(groups.map(JSON.int))]
     case .activation, .globalAveragePool, .add, .multiply: return [:]
     }
   }
@@ -99,6 +101,14 @@ extension Operation {
         features: try fields.required("features", "an integer") { $0.intValue },
         bias: try fields.optional("bias", "true or false") { $0.boolValue } ?? true)
     case "dropout": self = .dropout(rate: try fields.required("rate", "a number") { $0.doubleValue })
+    case "merge":
+      self = .merge(
+        groups: try fields.required("groups", "a list of integers") { value in
+          value.arrayValue.flatMap { list in
+            let groups = list.compactMap(\.intValue)
+            return groups.count == list.count ? groups : nil
+          }
+        })
     default:
       guard let activation = Activation(rawValue: op) else { throw GXError("\(fields.place): unknown op \(op)") }
       self = .activation(activation)

@@ -2,13 +2,17 @@ import GXCore
 
 /// Parts of a graph: what is computed on the way to a node, and from there on.
 extension Graph {
+  /// The last linear layer, whose value is the logits of all classes, or of the finer ones that are merged after it.
+  var head: Node? { nodes.last { if case .linear = $0.operation { true } else { false } } }
+
+  /// The name of the last linear layer.
+  public var headName: String? { head?.name }
+
   /// What enters the head, which is the last linear layer: the name of the node whose value it reads. Dropout
   /// is looked through, for it changes nothing in inference.
   /// - Throws: `GXError` where there is no linear layer, or it reads the network's input itself.
   public func headInput() throws(GXError) -> String {
-    guard let head = nodes.last(where: { if case .linear = $0.operation { true } else { false } }) else {
-      throw GXError("the network has no linear layer to be its head")
-    }
+    guard let head else { throw GXError("the network has no linear layer to be its head") }
     var place = head.inputs[0]
     while place >= 0, case .dropout = nodes[place].operation { place = nodes[place].inputs[0] }
     guard place >= 0 else { throw GXError("node \(head.name): reads the network's input, there is nothing before it") }

@@ -8,7 +8,7 @@ import Glibc
 public final class Batch: @unchecked Sendable {
   /// `[size, height, width, channels]`; zeros behind the first `count` pictures.
   public let pixels: UnsafeMutableBufferPointer<Float>
-  /// `[size, classes]`: how much of each class a picture is, 1 in sum.
+  /// `[size, classes]`: how much of each class, or finer class, a picture is, 1 in sum.
   public let targets: UnsafeMutableBufferPointer<Float>
   /// `[size]`: how much each picture counts in the loss; 0 behind the first `count`.
   public let weights: UnsafeMutableBufferPointer<Float>
@@ -35,6 +35,8 @@ public final class Batch: @unchecked Sendable {
 public struct BatchMaker: Sendable {
   /// Where the pictures are.
   let dataset: Dataset
+  /// Whether targets are of the finer classes.
+  var isFiner = false
   /// Pictures a batch.
   let size: Int
   /// `[height, width, channels]` of what comes out.
@@ -51,6 +53,9 @@ public struct BatchMaker: Sendable {
   var classWeights: [Float]?
   var seed: UInt64 = 0
 
+  /// How many classes targets are of.
+  private var targetCount: Int { isFiner ? dataset.finer!.names.count : dataset.classes.count }
+
   /// The order of `samples` in an epoch. It depends on what the pictures are, not on where they stood.
   static func order(_ samples: [Dataset.Sample], seed: UInt64, epoch: Int) -> [Dataset.Sample] {
     let key = mixed(seed, UInt64(epoch))
@@ -62,7 +67,7 @@ public struct BatchMaker: Sendable {
   /// Fills `batch` with at most `size` samples; the batch's number within the epoch names its randomness.
   func fill(_ batch: Batch, _ samples: ArraySlice<Dataset.Sample>, epoch: Int, number: Int) throws {
     let length = picture.reduce(1, *)
-    let classes = dataset.classes.count
+    let classes = targetCount
     batch.labels.removeAll(keepingCapacity: true)
     for (place, sample) in samples.enumerated() {
       var tensor = try dataset.pixels(of: sample)
@@ -77,8 +82,9 @@ public struct BatchMaker: Sendable {
       let label = Int(sample.label)
       batch.labels.append(label)
       batch.weights[place] = classWeights?[label] ?? 1
+      let target = isFiner ? Int(sample.part) : label
       for k in 0..<classes {
-        batch.targets[place * classes + k] = labelSmoothing / Float(classes) + (k == label ? 1 - labelSmoothing : 0)
+        batch.targets[place * classes + k] = labelSmoothing / Float(classes) + (k == target ? 1 - labelSmoothing : 0)
       }
     }
     for place in batch.count..<size {

@@ -21,10 +21,14 @@ public final class Dataset: @unchecked Sendable {
     let copy: Int32
     /// Into `classes`.
     public internal(set) var label: Int32
+    /// Into `finer`'s names; 0 where there are none, and in validation.
+    var part: Int32 = 0
   }
 
   /// The labels, in bytewise order.
   public let classes: [String]
+  /// The parts of the labels that are told apart in training, if any are.
+  public let finer: FinerClasses?
   /// `[height, width, channels]` of every picture.
   public let shape: Shape
   /// `.f32` or `.f16`.
@@ -39,7 +43,7 @@ public final class Dataset: @unchecked Sendable {
   public let testCount: Int
   /// Records that carry `error`: counted, and passed over.
   public let failedCount: Int
-  /// A fingerprint of all train and val records: id, copy, label, split and pixels, in whatever order.
+  /// A fingerprint of all train and val records: id, copy, label, split, finer class and pixels, in whatever order.
   public let digest: UInt64
 
   private let input: SeekableInput
@@ -49,21 +53,25 @@ public final class Dataset: @unchecked Sendable {
   /// - Parameters:
   ///   - training: If given, the stream is validation data for it: records of split `val`, or of none,
   ///     become `val`, and all others are left.
+  ///   - finer: The field of train records that tells which part of its label a picture is.
   /// - Throws: `GXError` where the stream breaks off; and naming the record where a galaxy is in two
   ///   splits, or a train or val record has no label, no float pixels, pixels that are not finite, or
   ///   another size, type or `ops` than those before it.
-  public init(_ input: SeekableInput, validating training: Dataset? = nil) throws {
+  public init(_ input: SeekableInput, validating training: Dataset? = nil, finer field: String? = nil) throws {
     self.input = input
     var digest: UInt64 = 0
-    var index = Index(validating: training)
+    var index = Index(validating: training, finer: field)
     let reader = RecordReader(input.source())
     while let record = try reader.next() {
       do {
         guard let (split, label, tensor) = try index.admit(record) else { continue }
         try tensor.withBytes { bytes in
           guard allFinite(bytes, tensor.dtype) else { throw GXError("a pixel is not finite") }
-          index.add(record, split, label, offset: reader.pixelOffset!)
-          digest &+= xxh64(bytes, seed: stableHash("\(record.id)\0\(record.copy)\0\(record.label!)\0\(split)"))
+          try index.add(record, split, label, offset: reader.pixelOffset!)
+          digest &+= xxh64(
+            bytes,
+            seed: stableHash(
+              "\(record.id)\0\(record.copy)\0\(record.label!)\0\(split)\(index.finerText(record, split))"))
         }
       } catch {
         throw GXError("\(input.name): record '\(record.id)': \(error)")
@@ -72,7 +80,10 @@ public final class Dataset: @unchecked Sendable {
     self.digest = digest
     let ranks = index.rankLabels()
     classes = ranks.classes
-    (train, val) = (index.samples(.train, ranks.rank), index.samples(.val, ranks.rank))
+    let parts = index.finer.map { $0.ranked(labels: ranks.classes) }
+    finer = parts?.classes
+    train = index.samples(.train, ranks.rank, parts: parts?.rank)
+    val = index.samples(.val, ranks.rank)
     (shape, dtype, ops) = (index.form?.shape ?? [], index.form?.dtype ?? .f32, index.form?.ops)
     (testCount, failedCount) = (index.testCount, index.failedCount)
   }
@@ -121,13 +132,15 @@ private struct Index {
   var splits: [UInt64: Split] = [:]
   var named: Bool?
   var form: (shape: Shape, dtype: DType, ops: [JSON]?)?
+  var finer: FinerIndex?
   var train: [Dataset.Sample] = []
   var val: [Dataset.Sample] = []
   var testCount = 0
   var failedCount = 0
 
-  init(validating training: Dataset?) {
+  init(validating training: Dataset?, finer field: String?) {
     self.training = training
+    finer = training == nil ? field.map(FinerIndex.init) : nil
     trainingGalaxies = Set(training?.train.map(\.id) ?? [])
     form = training.map { ($0.shape, $0.dtype, $0.ops) }
     for (i, name) in (training?.classes ?? []).enumerated() { labels[name] = Int32(i) }
@@ -148,10 +161,16 @@ private struct Index {
     return (split, label, tensor)
   }
 
-  mutating func add(_ record: Record, _ split: Split, _ label: Int32, offset: Int) {
-    let sample = Dataset.Sample(
+  mutating func add(_ record: Record, _ split: Split, _ label: Int32, offset: Int) throws(GXError) {
+    var sample = Dataset.Sample(
       offset: offset, id: stableHash(record.id), copy: Int32(truncatingIfNeeded: record.copy), label: label)
+    if split == .train, let part = try finer?.number(record, label: record.label!) { sample.part = part }
     if split == .val { val.append(sample) } else { train.append(sample) }
+  }
+
+  /// What the fingerprint holds of the finer class.
+  func finerText(_ record: Record, _ split: Split) -> String {
+    finer.flatMap { split == .train ? "\0\(record.meta[$0.field]?.text ?? "")" : nil } ?? ""
   }
 
   private mutating func split(of record: Record) throws(GXError) -> Split {
@@ -215,11 +234,12 @@ private struct Index {
   }
 
   /// With final labels, in an order that depends on what the pictures are, not on where they stand.
-  func samples(_ split: Split, _ rank: [Int32]) -> [Dataset.Sample] {
+  func samples(_ split: Split, _ rank: [Int32], parts: [Int32]? = nil) -> [Dataset.Sample] {
     (split == .val ? val : train)
       .map { sample in
         var sample = sample
         sample.label = rank[Int(sample.label)]
+        if let parts { sample.part = parts[Int(sample.part)] }
         return sample
       }
       .sorted { ($0.id, $0.copy, $0.offset) < ($1.id, $1.copy, $1.offset) }

@@ -12,6 +12,8 @@ public struct Model: Sendable {
   /// The version of the JSON that is written, and the newest that is read.
   public static let version = 1
   public static let metadataKey = "gx"
+  /// The field of `training` that names the finer classes, in the order of the head's logits, if there are any.
+  static let finerField = "finer_classes"
 
   public var graph: Graph
   /// Names of the classes, in the order of the logits.
@@ -123,6 +125,11 @@ public struct Model: Sendable {
 }
 
 extension Model {
+  /// Names of what the head's logits are of: the classes, or the finer ones that are merged into them.
+  var headClasses: [String] {
+    training[Self.finerField]?.arrayValue?.compactMap(\.stringValue) ?? classes
+  }
+
   /// A fingerprint of what it computes (graph, preparation, weights), as 16 hex digits.
   public var digest: String {
     var sum = stableHash(JSON.object(["graph": graph.json, "ops": .array(Provenance.deterministic(ops))]).text)

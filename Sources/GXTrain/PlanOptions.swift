@@ -8,7 +8,7 @@ extension TrainingPlan {
   /// The rows of the option table.
   public static let options = [
     Option("epochs", "e", "N", "times over all train records [gxnet 60, seed 50, linear 30, backbones 12]"),
-    Option("batch", "b", "N", "pictures a step [32, backbones 16]"),
+    Option("batch", "b", "N", "pictures a step [32]"),
     Option(
       "augment", nil, "SPEC",
       "random changes, fresh each epoch: see gx-augment; may end in crop=N, which "
@@ -27,6 +27,10 @@ extension TrainingPlan {
     Option("dropout", nil, "RATE", "before the last layer [the architecture's]"),
     Option("label-smoothing", nil, "SHARE", "of each target, spread over all classes [0.1, seed 0]"),
     Option("mixup", nil, "ALPHA", "blend pairs of pictures, by Beta(ALPHA, ALPHA) [0: not]"),
+    Option(
+      "finer", nil, "FIELD",
+      "learn the finer classes in this field of the train records, each of which is part of one label; the model "
+        + "tells the labels, each with the sum of its parts' probabilities"),
     Option("class-weights", "w", "W", "none, balanced, or A=1,B=2 [none]"),
     Option("best", nil, "SCORE", "val_loss, val_accuracy or val_macro_f1 [val_macro_f1, seed val_loss]"),
     Option("patience", nil, "N", "stop after N epochs without a better one; 0: never [0, seed 7]"),
@@ -55,6 +59,7 @@ extension TrainingPlan {
     average = try arguments.double("ema", in: 0...0.999999) ?? average
     labelSmoothing = try arguments.double("label-smoothing", in: 0...0.9) ?? labelSmoothing
     mixup = try arguments.double("mixup", in: 0...100) ?? mixup
+    finer = arguments.string("finer")
     criterion = try arguments.choice("best", Criterion.self) ?? criterion
     precision = try arguments.choice("precision", Precision.self) ?? precision
     if let count = try arguments.int("patience", in: 0...100_000) { patience = count == 0 ? nil : count }

@@ -13,7 +13,7 @@ public struct Pretrained: Sendable {
   let tensors: [(name: String, tensor: Tensor)]
   /// Names of tensors of types that are not read.
   let unread: [String]
-  /// The classes that the last layer tells, where the file is a gx model, which says so.
+  /// The classes that the head tells, where the file is a gx model, which says so.
   let classes: [String]?
 
   /// The longest text of the file's metadata that is kept, in bytes.
@@ -28,7 +28,7 @@ public struct Pretrained: Sendable {
       let file = try Safetensors(parsing: bytes, foreign: true)
       (tensors, unread) = (file.tensors, file.unread)
       metadata = file.metadata.filter { $0.key != Model.metadataKey && $0.value.utf8.count <= Self.metadataLimit }
-      classes = file.metadata(Model.metadataKey) == nil ? nil : try Model(file).classes
+      classes = file.metadata(Model.metadataKey) == nil ? nil : try Model(file).headClasses
     } catch {
       throw error.at(path)
     }
@@ -50,7 +50,7 @@ public struct Pretrained: Sendable {
 
   /// Puts the file's tensors in the place of `fresh` ones, which are all that `graph` takes.
   ///
-  /// A matrix `[o, i]` and a 1x1 convolution's `[o, i, 1, 1]` fit each other. The head (the last layer) stays fresh
+  /// A matrix `[o, i]` and a 1x1 convolution's `[o, i, 1, 1]` fit each other. The head (the last linear layer) stays fresh
   /// where its shape differs, and where the file is a gx model of other classes.
   /// - Throws: `GXError` where less than half of the other layers' tensors fit.
   public func fit(
@@ -58,7 +58,7 @@ public struct Pretrained: Sendable {
   ) throws -> Fit {
     let names = ForeignNames.translated(tensors.map(\.name), for: fresh.map(\.name))
     let given = Dictionary(zip(names, tensors).map { ($0, $1.tensor) }) { first, _ in first }
-    let isHead = { (name: String) in layer(of: name) == graph.nodes.last?.name }
+    let isHead = { (name: String) in layer(of: name) == graph.headName }
     let knowsClasses = self.classes == nil || self.classes == classes
     var fit = Fit()
     for (name, old) in fresh {

@@ -47,6 +47,8 @@ public final class Trainer {
   private let batches: (Batch, Batch)
   /// The loss's derivative by the logits, `[batch, classes]`.
   private let errors: UnsafeMutableBufferPointer<Float>
+  /// With finer classes: what the network's logits are merged into, `[batch, classes]`.
+  private var merged: [Float] = []
 
   /// Steps an epoch. What is left of the pictures is less than a batch, and sits out this epoch.
   private let stepsPerEpoch: Int
@@ -80,18 +82,24 @@ public final class Trainer {
 
     let crop = try plan.augmentation?.centreCrop
     maker = BatchMaker(
-      dataset: training, size: plan.batch, picture: graph.input, augmentation: plan.augmentation, crop: crop,
+      dataset: training, isFiner: training.finer != nil, size: plan.batch, picture: graph.input,
+      augmentation: plan.augmentation, crop: crop,
       labelSmoothing: Float(plan.labelSmoothing), mixup: plan.mixup,
       classWeights: try plan.classWeights.values(classes: classes, samples: training.train), seed: plan.seed)
     judgeMaker = BatchMaker(dataset: validation, size: plan.batch, picture: graph.input, crop: crop)
+    // The finer classes are learnt before they are merged.
+    let learner = try training.finer == nil ? graph : graph.prefix(through: graph.headName ?? "")
+    let targets = learner.output[0]
     batches = (
-      Batch(size: plan.batch, picture: graph.input, classes: classes.count),
-      Batch(size: plan.batch, picture: graph.input, classes: classes.count)
+      Batch(size: plan.batch, picture: graph.input, classes: targets),
+      Batch(size: plan.batch, picture: graph.input, classes: targets)
     )
-    errors = .allocate(capacity: plan.batch * classes.count)
+    errors = .allocate(capacity: plan.batch * targets)
+    if training.finer != nil { merged = Array(repeating: 0, count: plan.batch * classes.count) }
 
     let network = try Network(
-      graph: graph, batch: plan.batch, training: true, precision: plan.precision, frozen: start.frozen, threads: threads
+      graph: learner, batch: plan.batch, training: true, precision: plan.precision, frozen: start.frozen,
+      threads: threads
     )
     judge = try Network(graph: graph, batch: plan.batch, training: false, threads: threads)
     try network.load(Dictionary(uniqueKeysWithValues: start.weights.map { ($0.name, $0.tensor) }))
@@ -187,7 +195,7 @@ extension Trainer {
       let done = epoch * stepsPerEpoch + step
       network.measure("copy pictures") { _ = network.input.update(fromContentsOf: batch.pixels) }
       let logits = try network.forward(seed: mixed(plan.seed, UInt64(done)))
-      let loss = network.measure("loss") { self.loss(logits, batch) }
+      let loss = network.measure("loss") { self.loss(logits, batch, classes: network.graph.output[0]) }
       guard loss.isFinite else {
         throw GXError("epoch \(epoch + 1): the loss is not finite any more; a lower learning rate may help")
       }
@@ -215,16 +223,23 @@ extension Trainer {
   }
 
   /// The batch's mean loss; sets `errors`.
-  private func loss(_ logits: UnsafeBufferPointer<Float>, _ batch: Batch) -> Double {
+  private func loss(_ logits: UnsafeBufferPointer<Float>, _ batch: Batch, classes: Int) -> Double {
     Loss.crossEntropy(
-      logits, targets: UnsafeBufferPointer(batch.targets), weights: UnsafeBufferPointer(batch.weights),
-      classes: graph.output[0], gradient: errors)
+      logits, targets: .init(rebasing: batch.targets[..<logits.count]), weights: .init(batch.weights),
+      classes: classes, gradient: .init(rebasing: errors[..<logits.count]))
   }
 
-  /// How many logits are largest at the label.
+  /// How many of the network's logits are largest at the label.
   private func countRight(_ logits: UnsafeBufferPointer<Float>, _ labels: [Int]) -> Int {
     let classes = graph.output[0]
-    return labels.indices.count { labels[$0] == largest(logits, $0 * classes, classes) }
+    func count(_ logits: UnsafeBufferPointer<Float>) -> Int {
+      labels.indices.count { labels[$0] == largest(logits, $0 * classes, classes) }
+    }
+    guard let finer = training.finer else { return count(logits) }
+    return merged.withUnsafeMutableBufferPointer { merged in
+      Merge.forward(logits, groups: finer.groups, classes: classes, into: merged)
+      return count(.init(merged))
+    }
   }
 
   /// The weights that are validated and kept: the average if there is one, else those of the last step.
@@ -239,7 +254,7 @@ extension Trainer {
     var confusion = ConfusionMatrix(classes: classes)
     var total = 0.0
     try judgeMaker.run(judge, over: validation.val, batches) { batch, _, logits in
-      total += loss(logits, batch) * Double(batch.count)
+      total += loss(logits, batch, classes: classes) * Double(batch.count)
       for (i, label) in batch.labels.enumerated() {
         confusion.add(truth: label, predicted: largest(logits, i * classes, classes))
       }
@@ -299,10 +314,12 @@ private func digest(_ training: Dataset, _ validation: Dataset) -> String {
 
 /// What the model tells of the data that it was trained on.
 func dataRecord(_ training: Dataset, _ validation: Dataset) -> JSONObject {
-  [
+  var record: JSONObject = [
     "data": .string(digest(training, validation)), "train_records": .int(training.train.count),
     "val_records": .int(validation.val.count),
   ]
+  if let finer = training.finer { record[Model.finerField] = .array(finer.names.map(JSON.string)) }
+  return record
 }
 
 extension TrainingPlan {

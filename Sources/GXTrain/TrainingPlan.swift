@@ -22,6 +22,8 @@ public struct TrainingPlan: Sendable {
   public var labelSmoothing = 0.0
   public var mixup = 0.0
   public var classWeights = ClassWeights.none
+  /// The field of records that tells finer classes, which are learnt in the labels' place and merged into them.
+  public var finer: String?
   public var augmentation: Augmentation?
   /// Without, all pictures are trained on, and the last epoch's weights are kept.
   public var validates = true
@@ -83,6 +85,7 @@ public struct TrainingPlan: Sendable {
     fields["label-smoothing"] = .double(labelSmoothing)
     fields["mixup"] = .double(mixup)
     fields["class-weights"] = .string(classWeights.text)
+    fields["finer"] = finer.map(JSON.string)
     fields["augment"] = augmentation?.json ?? .null
     fields["best"] = validates ? .string(criterion.rawValue) : .null
     fields["patience"] = patience.map(JSON.int) ?? .null

@@ -202,15 +202,18 @@ private struct FeatureCache {
         )
       } emit: { (item: Item, features: Result<Tensor, Error>) in
         number += 1
-        let meta: JSONObject = [
+        var meta: JSONObject = [
           "id": .string(hexDigits(item.sample.id)), "copy": .int(Int(item.sample.copy) * item.views + item.view),
           "label": .string(item.data.classes[Int(item.sample.label)]), "split": .string(item.split.rawValue),
         ]
+        if item.split == .train, let finer = training.finer {
+          meta[finer.field] = .string(finer.names[Int(item.sample.part)])
+        }
         try writer.write(Record(key: String(number), meta: meta, tensor: features.get()))
         advance()
       }
       try writer.finish()
     }
-    return try Dataset(file)
+    return try Dataset(file, finer: training.finer?.field)
   }
 }

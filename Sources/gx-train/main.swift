@@ -70,15 +70,16 @@ command.main { arguments in
   if isatty(STDIN_FILENO) == 1 { throw UsageError("stdin is a terminal; a tensor stream was expected") }
   _ = try AtomicFile(path: path)  // If it cannot be written, better to know before than after hours.
 
-  let (training, validation) = try data(arguments, holdOut: share, seed: plan.seed)
+  let (training, validation) = try data(arguments, plan, holdOut: share)
   plan.validates = share > 0 || !validation.val.isEmpty
   try training.checkTrainable(validation: plan.validates ? validation : nil)
   var input = training.shape
   if let crop = plan.augmentation?.outputCrop { input = [crop.height, crop.width, input[2]] }
-  let graph = try architecture.graph(input: input, classes: training.classes.count, dropout: dropout)
+  let graph = try training.graph(architecture, input: input, dropout: dropout)
   Log.note(
     "\(training.train.count) pictures to train on, \(validation.val.count) to validate on, "
-      + "\(training.classes.count) classes, \(graph.parameterCount) weights")
+      + "\(training.classes.count) classes\(training.finer.map { " of \($0.names.count) parts" } ?? ""), "
+      + "\(graph.parameterCount) weights")
 
   var start = try Start(graph, seed: plan.seed)
   let log = EpochLog()
@@ -113,7 +114,8 @@ command.main { arguments in
   }
 
   if let transfer, let file = arguments.string("weights") {
-    start = try Start(graph, seed: plan.seed, from: Pretrained(path: file), plan: transfer, classes: training.classes)
+    start = try Start(
+      graph, seed: plan.seed, from: Pretrained(path: file), plan: transfer, classes: training.headClasses)
     if let note = start.note { Log.note(note) }
     // The first phase gives the same again, so that nothing of it has to be kept.
     let resumes = arguments.has("resume") && Checkpoints.exist(arguments.string("checkpoint"))
@@ -143,16 +145,16 @@ command.main { arguments in
 }
 
 /// What to train on and what to validate on, which is the same where one stream holds both.
-func data(_ arguments: Arguments, holdOut share: Double, seed: UInt64) throws -> (Dataset, Dataset) {
+func data(_ arguments: Arguments, _ plan: TrainingPlan, holdOut share: Double) throws -> (Dataset, Dataset) {
   let folder = arguments.string("tmp")
-  let training = try Dataset(SeekableInput(folder: folder))
+  let training = try Dataset(SeekableInput(folder: folder), finer: plan.finer)
   if training.failedCount > 0 { Log.note("\(training.failedCount) records carry an error and are passed over") }
   if training.ops == nil { Log.note("records have no 'ops': gx-infer will have to be told --assume-ops all") }
   if let file = arguments.string("val") {
     return (training, try Dataset(SeekableInput.open(file, folder: folder), validating: training))
   }
   if training.val.isEmpty && share > 0 {
-    training.holdOut(share, seed: seed)
+    training.holdOut(share, seed: plan.seed)
     Log.note("no records of split val: \(training.val.count) records are held out to validate on")
   }
   return (training, training)

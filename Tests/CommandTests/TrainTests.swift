@@ -180,6 +180,24 @@ struct Bars {
     #expect(run.stderr.contains("first: 62 of 62 tensors"), "\(run.stderr)")
   }
 
+  @Test func finerClassesAreLearntFromAFieldAndSeenByNobodyElse() {
+    let run = bars.shell(
+      """
+      set -e
+      sed -E 's/(bar.[0-9]*([0-4])",)/\\1"half":"low-\\2",/; t; s/(bar.[0-9]*([5-9])",)/\\1"half":"high-\\2",/' rows.ndjson > finer.ndjson
+      gx-cat --meta finer.ndjson pixels.npy | gx-normalize > finer.tar
+      \(train) --finer half -o first < finer.tar > /dev/null
+      gx-train -j 1 --batch 16 --epochs 2 --head-epochs 3 --weights first --finer half -o second < finer.tar > /dev/null
+      gx-infer --logits -m second < finer.tar | tee rows | gx-eval --json --split test > scores
+      grep -c '"logits":{"h":[^,]*,"v":[^,]*}' rows
+      \(train) --finer nothing -o third < finer.tar || echo $?
+      """)
+    #expect(run.lines == ["120", "1"], "\(run.stderr)")
+    #expect(run.stderr.contains("2 classes of 6 parts"), "\(run.stderr)")
+    #expect(run.stderr.contains("first: 62 of 62 tensors"), "\(run.stderr)")
+    #expect(run.stderr.contains("record 'bar.0': has no text or number in 'nothing'"), "\(run.stderr)")
+  }
+
   @Test func theHeadAloneLeavesTheRestAsItWas() {
     let run = bars.shell(
       """

@@ -161,6 +161,12 @@ struct Reference {
       let factor = values[node.inputs[1]]!
       for i in x.indices { y[i] = x[i] * factor[vectorPlace(i, sizes)] }
     case .dropout: y = x
+    case .merge(let groups):
+      let (parts, classes) = (groups.count, node.shape[0])
+      for n in 0..<batch {
+        for (i, group) in groups.enumerated() { y[n * classes + group] += exp(x[n * parts + i]) }
+      }
+      y = y.map(log)
     }
     return y
   }
@@ -262,6 +268,13 @@ struct Reference {
       }
       return [dx, df]
     case .dropout: dx = dy
+    case .merge(let groups):
+      let (parts, classes, y) = (groups.count, node.shape[0], values[place]!)
+      for n in 0..<batch {
+        for (i, group) in groups.enumerated() {
+          dx[n * parts + i] = dy[n * classes + group] * exp(x[n * parts + i] - y[n * classes + group])
+        }
+      }
     }
     return [dx]
   }

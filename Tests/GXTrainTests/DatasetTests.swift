@@ -27,6 +27,34 @@ import Testing
     #expect(try data.pixels(of: data.val[0]) == pixels)
   }
 
+  @Test func finerClassesAreSortedAndKnowTheirLabels() throws {
+    func typed(_ id: String, _ label: String, _ type: JSON?, split: String = "train") throws -> Record {
+      var record = try record(id, label: label, split: split)
+      record.meta["type"] = type
+      return record
+    }
+    let records = try [
+      typed("1", "spiral", "Sb"), typed("2", "elliptical", "E"), typed("3", "spiral", "Sa"),
+      typed("4", "spiral", nil, split: "val"), typed("5", "elliptical", .double(-4.5)),
+    ]
+    let data = try dataset(records, in: scratch, finer: "type")
+    #expect(data.finer == FinerClasses(field: "type", names: ["-4.5", "E", "Sa", "Sb"], groups: [0, 0, 1, 1]))
+    #expect(data.headClasses == ["-4.5", "E", "Sa", "Sb"] && data.classes == ["elliptical", "spiral"])
+    #expect(data.train.allSatisfy { data.finer!.groups[Int($0.part)] == Int($0.label) })
+    #expect(Set(data.train.map(\.part)) == [0, 1, 2, 3])
+    #expect(try dataset(records, in: scratch).digest != data.digest, "what is learnt is another thing")
+    let graph = try data.graph(.linear, input: [1, 1, 8], dropout: nil)
+    #expect(graph.output == [2] && graph.nodes.last?.operation == .merge(groups: [0, 0, 1, 1]))
+
+    func refusal(_ records: Record...) -> String {
+      message { _ = try dataset(records, in: scratch, finer: "type") }
+    }
+    #expect(
+      try refusal(typed("1", "spiral", "S0"), typed("2", "lenticular", "S0"))
+        == "stream: record '2': type 'S0' is part of label 'lenticular', and of 'spiral' in records before")
+    #expect(try refusal(typed("1", "spiral", nil)) == "stream: record '1': has no text or number in 'type'")
+  }
+
   @Test func aPipeIsSpooled() throws {
     let records = try [record("1"), record("2", label: "b", split: "val")]
     let file = try dataset(records, in: scratch)

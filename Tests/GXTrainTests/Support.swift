@@ -56,7 +56,9 @@ func record(
 }
 
 /// Writes a whole tensor stream and opens it again.
-func dataset(_ records: [Record], in scratch: Scratch, validating training: Dataset? = nil) throws -> Dataset {
+func dataset(
+  _ records: [Record], in scratch: Scratch, validating training: Dataset? = nil, finer: String? = nil
+) throws -> Dataset {
   let path = scratch.path("stream-\(UUID().uuidString).tar")
   let file = try AtomicFile(path: path)
   let sink = ByteSink(descriptor: file.descriptor, name: path)
@@ -66,5 +68,5 @@ func dataset(_ records: [Record], in scratch: Scratch, validating training: Data
   try sink.flush()
   try file.commit()
   let descriptor = open(path, O_RDONLY)
-  return try Dataset(SeekableInput(descriptor: descriptor, name: "stream"), validating: training)
+  return try Dataset(SeekableInput(descriptor: descriptor, name: "stream"), validating: training, finer: finer)
 }

@@ -46,6 +46,43 @@ func smallPlan(epochs: Int = 4) -> TrainingPlan {
 @Suite struct TrainerTests {
   let scratch = Scratch()
 
+  @Test func finerClassesAreLearntAndMergedIntoTheLabels() throws {
+    let records = try bars(120).enumerated().map { i, bar in
+      var bar = bar
+      if bar.split == "train" { bar.meta["side"] = .string("\(bar.label!)\(i % 3)") }
+      return bar
+    }
+    let data = try dataset(records, in: scratch, finer: "side")
+    let graph = try {
+      var graph = try smallGraph(classes: data.headClasses.count)
+      try graph.add("labels", .merge(groups: data.finer!.groups))
+      return graph
+    }()
+    let trainer = try Trainer(
+      graph: graph, architecture: "small", training: data, validation: data, plan: smallPlan(epochs: 12), threads: 1)
+    _ = try trainer.run(shouldStop: { false }, afterStep: {}, afterEpoch: { _ in })
+    let model = try trainer.model()
+    #expect(model.classes == ["h", "v"] && model.graph == graph && model.headClasses == data.finer!.names)
+    #expect(trainer.best!.scores!.accuracy > 0.9)
+
+    // What was validated is what the model tells.
+    let classifier = try Classifier(model, assuming: .all)
+    let right = try data.val.count { sample in
+      try classifier.classify(data.pixels(of: sample), after: []).prediction == Int(sample.label)
+    }
+    #expect(Double(right) / Double(data.val.count) == trainer.best!.scores!.accuracy)
+
+    // Its head is another one's start only where the finer classes are the same.
+    let path = scratch.path("finer.safetensors")
+    try model.write(path: path)
+    let pretrained = try Pretrained(path: path)
+    let fresh = try Start(graph, seed: 5).weights
+    #expect(try pretrained.fit(graph, fresh: fresh, classes: data.headClasses).missing.isEmpty)
+    #expect(
+      try pretrained.fit(graph, fresh: fresh, classes: ["a", "b", "c", "d", "e", "f"]).missing
+        == ["logits.weight", "logits.bias"])
+  }
+
   func trainer(_ plan: TrainingPlan, _ data: Dataset) throws -> Trainer {
     try data.checkTrainable(validation: data)
     let crop = plan.augmentation?.outputCrop
