@@ -32,6 +32,9 @@ let commands: [(name: String, uses: [String])] = [
 // Libraries whose tests read files from Tests/<library>Tests/Fixtures.
 let withFixtures: Set = ["GXStream", "GXImage", "GXMetrics", "GXNet", "GXTrain"]
 
+// What tests use besides their own library's.
+let testsAlsoUse = ["GXBox": ["GXImage", "GXNet", "GXStream", "GXSynth"]]
+
 func dependencies(_ names: [String]) -> [Target.Dependency] { names.map { .init(stringLiteral: $0) } }
 
 let package = Package(
@@ -59,7 +62,9 @@ let package = Package(
     ]
     + libraries.map {
       .testTarget(
-        name: $0.name + "Tests", dependencies: dependencies([$0.name] + $0.uses.filter { $0.hasPrefix("GX") }),
+        name: $0.name + "Tests",
+        dependencies: dependencies(
+          [$0.name] + $0.uses.filter { $0.hasPrefix("GX") } + testsAlsoUse[$0.name, default: []]),
         exclude: withFixtures.contains($0.name) ? ["Fixtures"] : [])
     }
     + [.testTarget(name: "CommandTests", dependencies: dependencies(["GXCore", "GXStream"]))],

@@ -38,7 +38,8 @@ import Testing
     return result
   }
 
-  static func made(_ weight: Graph.Weight) throws -> Tensor {
+  /// Lively values keep inference in the range where ReLU6 and its like still have a slope.
+  static func made(_ weight: Graph.Weight, lively: Bool = false) throws -> Tensor {
     let shape = weight.shape
     let fanIn = Double(shape.dropFirst().reduce(1, *))
     let values = uniform(weight.name, period).map { u -> Float in
@@ -47,6 +48,7 @@ import Testing
       case .weight: return Float(u * (6 / fanIn).squareRoot())
       case .runningVariance: return Float(1 + 0.2 * u)
       case .scale: return Float(0.5 + 0.1 * u)
+      case .shift where lively: return Float(1 + 0.5 * u)
       case .shift: return weight.name.contains("bn1") && u > 0.5 ? -3 : 3
       case .runningMean, .bias: return Float(0.1 * u)
       }
@@ -54,9 +56,9 @@ import Testing
     return try Tensor(shape, repeated(values, shape.reduce(1, *)))
   }
 
-  static func weights(_ graph: Graph) throws -> [String: Tensor] {
-    Dictionary(
-      uniqueKeysWithValues: try graph.nodes.indices.flatMap { graph.weights(of: $0) }.map { ($0.name, try made($0)) })
+  static func weights(_ graph: Graph, lively: Bool = false) throws -> [String: Tensor] {
+    let weights = graph.nodes.indices.flatMap { graph.weights(of: $0) }
+    return Dictionary(uniqueKeysWithValues: try weights.map { ($0.name, try made($0, lively: lively)) })
   }
 
   /// Norm, and scalar product with the formula's values, of some 4,000 elements.

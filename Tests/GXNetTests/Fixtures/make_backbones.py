@@ -10,39 +10,10 @@ Both are of some 4,000 elements, evenly taken; `dot` is the scalar product with 
 """
 import json, os
 import numpy as np, timm, torch, torchvision
+from formula import PERIOD, made, uniform
 
 N, SIZE, CLASSES = 4, 64, 4
 torch.set_num_threads(2)
-M64 = (1 << 64) - 1
-
-
-PERIOD = 4093   # a prime: repeated values are made fast, and still tell one place from its neighbours
-
-
-def uniform(name, count):
-    """Values in [-1, 1): PERIOD of SplitMix64's outputs, begun at FNV-1a of the name; the upper 24 bits."""
-    key = 0xcbf29ce484222325
-    for byte in name.encode(): key = (key ^ byte) * 0x100000001b3 & M64
-    z = np.uint64(key) + np.arange(1, PERIOD + 1, dtype=np.uint64) * np.uint64(0x9e3779b97f4a7c15)
-    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xbf58476d1ce4e5b9)
-    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94d049bb133111eb)
-    z ^= z >> np.uint64(31)
-    return np.resize((z >> np.uint64(40)).astype(np.float64) / (1 << 23) - 1, count)
-
-
-def made(name, shape):
-    """A tensor's values; the formula is also in BackboneTests.swift."""
-    u = uniform(name, int(np.prod(shape)))
-    if len(shape) > 1: u *= (6 / np.prod(shape[1:])) ** 0.5     # variance 2 / fan-in
-    elif name.endswith("running_var"): u = 1 + 0.2 * u
-    elif name.endswith("running_mean"): u *= 0.1
-    elif name.endswith("weight"): u = 0.5 + 0.1 * u
-    # In training, well off the kinks of ReLU and ReLU6: f32's rounding flips those that lie on one, which puts even
-    # PyTorch's own f32 gradients of deep nets 4 % off its f64 ones.
-    elif "bn1" in name: u = np.where(u > 0.5, -3, 3)
-    elif "bn" in name or "downsample" in name: u = 3 + 0 * u
-    else: u *= 0.1
-    return torch.tensor(u.astype(np.float32).astype(np.float64)).reshape(shape)
 
 
 def summary(name, tensor):

@@ -1,0 +1,108 @@
+import GXCore
+import GXImage
+import Testing
+
+@Suite struct OverlayTests {
+  func picture(_ height: Int, _ width: Int) throws -> Tensor {
+    try Tensor(.u8, [height, width, 3]) { out in for i in 0..<out.count { out[i] = UInt8(i * 7 % 256) } }
+  }
+
+  func bytes(_ tensor: Tensor) -> [UInt8] { tensor.withBytes { Array($0) } }
+
+  /// What the map's colours are, shown alone.
+  func colors(_ map: Tensor, height: Int, width: Int) throws -> [UInt8] {
+    bytes(try Image.overlay(map, over: picture(height, width), opacity: 1))
+  }
+
+  /// As matplotlib names them: #000004, #57106e, #bc3754, #f98e09 and #fcffa4, which is also for what is over 1.
+  @Test func infernosColours() throws {
+    let map = try Tensor([1, 6, 1], [0, 64 / 255, 128 / 255, 192 / 255, 1, 2])
+    let expected: [UInt8] = [0, 0, 4, 87, 16, 110, 188, 55, 84, 249, 142, 9, 252, 255, 164, 252, 255, 164]
+    #expect(try colors(map, height: 1, width: 6) == expected)
+  }
+
+  @Test func higherIsBrighter() throws {
+    let map = try Tensor([1, 256, 1], (0..<256).map { Float($0) / 255 })
+    let colors = try colors(map, height: 1, width: 256).map { Double($0) }
+    // ITU-R BT.709's weights.
+    let luma = (0..<256).map { (i: Int) -> Double in
+      let (red, green, blue) = (colors[3 * i], colors[3 * i + 1], colors[3 * i + 2])
+      return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+    }
+    for i in 1..<256 { #expect(luma[i] > luma[i - 1] - 0.5) }
+    #expect(luma[0] < 1 && luma[255] > 230)
+  }
+
+  @Test func opacityFades() throws {
+    let picture = try picture(6, 9)
+    let map = try Tensor([2, 3, 1], [0, 0.2, 0.4, 0.6, 0.8, 1])
+    #expect(try Image.overlay(map, over: picture, opacity: 0) == picture)
+    let above = try colors(map, height: 6, width: 9)
+    let mixed = bytes(try Image.overlay(map, over: picture, opacity: 0.25))
+    for (i, below) in bytes(picture).enumerated() {
+      let expected = 0.75 * Double(below) + 0.25 * Double(above[i])
+      #expect(abs(Double(mixed[i]) - expected) <= 0.501)
+    }
+  }
+
+  /// A map is spread from edge to edge: its corners' colours are in the picture's corners, and mirrored it gives the
+  /// mirrored picture.
+  @Test func isSpreadOverThePicture() throws {
+    let map = try Tensor([2, 3, 1], [0, 0.5, 1, 0.25, 0.75, 0.1])
+    let mirrored = try Tensor([2, 3, 1], [1, 0.5, 0, 0.1, 0.75, 0.25])
+    let spread = try colors(map, height: 8, width: 12)
+    let other = try colors(mirrored, height: 8, width: 12)
+    func pixel(_ bytes: [UInt8], _ place: Int) -> [Int] { bytes[place * 3..<place * 3 + 3].map { Int($0) } }
+    for y in 0..<8 {
+      for x in 0..<12 {
+        let (a, b) = (pixel(spread, y * 12 + x), pixel(other, y * 12 + 11 - x))
+        for c in 0..<3 { #expect(abs(a[c] - b[c]) <= 3) }
+      }
+    }
+    let small = try colors(map, height: 2, width: 3)
+    for (place, corner) in [(0, 0), (11, 2), (84, 3), (95, 5)] { #expect(pixel(spread, place) == pixel(small, corner)) }
+  }
+
+  @Test func whatDoesNotFitIsRefused() throws {
+    let (picture, map) = (try picture(4, 4), try Tensor([2, 2, 1], [0, 1, 1, 0]))
+    func refusal(_ map: Tensor, _ picture: Tensor, _ opacity: Double = 0.5) -> String {
+      do {
+        _ = try Image.overlay(map, over: picture, opacity: opacity)
+        return ""
+      } catch { return "\(error)" }
+    }
+    #expect(refusal(map, picture, 1.5) == "overlay: opacity 1.5 is not in 0...1")
+    #expect(refusal(map, picture, .nan) == "overlay: opacity nan is not in 0...1")
+    #expect(refusal(picture, picture) == "overlay: needs a map of f32 in 1 channel, not u8 of shape [4, 4, 3]")
+    #expect(refusal(map, map) == "overlay: needs a picture of u8 in 3 channels, not f32 in 1")
+    #expect(refusal(try Tensor([2, 2], [0, 1, 1, 0]), picture).contains("is no picture"))
+    let strange = try Tensor([1, 2, 1], [.nan, -.infinity])
+    let none = try Tensor([1, 2, 1], [0, 0])
+    #expect(
+      try Image.overlay(strange, over: picture, opacity: 1) == Image.overlay(none, over: picture, opacity: 1))
+  }
+
+  @Test func otherPicturesAreMadeDisplayable() throws {
+    let picture = try picture(2, 2)
+    #expect(try Image.displayable(picture) == picture)
+    let grey = try Image.displayable(Tensor([1, 3, 1], [0, 0.5, 2]))
+    #expect(bytes(grey) == [0, 0, 0, 128, 128, 128, 255, 255, 255] && grey.shape == [1, 3, 3])
+    let deep = try Tensor(.u16, [1, 1, 3]) { out in
+      out.bindMemory(to: UInt16.self).baseAddress!.update(from: [65535, 257, 0] as [UInt16], count: 3)
+    }
+    #expect(bytes(try Image.displayable(deep)) == [255, 1, 0])
+    #expect(throws: GXError("a picture of 2 channels has no colours to show: 1 or 3 are needed")) {
+      try Image.displayable(Tensor([1, 1, 2], [0, 1]))
+    }
+  }
+
+  @Test(arguments: [Normalize.Method.unit, Normalize.imageNet]) func normalizationIsUndone(
+    _ method: Normalize.Method
+  ) throws {
+    let picture = try picture(5, 4)
+    for dtype in [DType.f32, .f16] {
+      let step = try Normalize(method, dtype: dtype)
+      #expect(try Image.displayable(step.undo(step.apply(picture))) == picture)
+    }
+  }
+}
