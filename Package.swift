@@ -44,6 +44,7 @@ let package = Package(
     .systemLibrary(name: "CPNG", pkgConfig: "libpng", providers: [.apt(["libpng-dev"])]),
     .systemLibrary(name: "CDNNL", providers: [.apt(["libdnnl-dev"])]),
     .target(name: "CModel", exclude: ["galaxy.safetensors"]),
+    .target(name: "CPage", exclude: ["page"]),
     // Compiled for speed in debug builds too, where tests would crawl otherwise.
     .target(name: "CKernels", cSettings: [.unsafeFlags(["-O3"])]),
   ]
