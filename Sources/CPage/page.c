@@ -15,6 +15,9 @@ static const unsigned char app[] = {
 static const unsigned char card[] = {
 #embed "page/card.js"
 };
+static const unsigned char intake[] = {
+#embed "page/intake.js"
+};
 static const unsigned char picture[] = {
 #embed "page/picture.js"
 };
@@ -34,6 +37,7 @@ static const gx_page_file files[] = {
     FILE("icon.svg", "image/svg+xml", icon),
     FILE("app.js", SCRIPT, app),
     FILE("card.js", SCRIPT, card),
+    FILE("intake.js", SCRIPT, intake),
     FILE("picture.js", SCRIPT, picture),
     FILE("requests.js", SCRIPT, requests),
     FILE("rows.js", SCRIPT, rows),

@@ -1,6 +1,7 @@
 // The page: what was added, what became of it, and what of it is shown.
 
 import { Card, hue } from "./card.js";
+import { takeFiles } from "./intake.js";
 import { ask, currentKey, Queue, Refusal, useKey } from "./requests.js";
 import { csv, ndjson, save } from "./rows.js";
 
@@ -28,7 +29,8 @@ async function meetServer() {
   try {
     const info = await ask("/api/info");
     classes = info.classes;
-    $("model").textContent = `${classes.length} classes, from pictures of ${info.input_size.join(" × ")} pixels`;
+    const names = new Intl.ListFormat("en-GB").format(classes.map((name) => name.toLowerCase()));
+    $("model").textContent = classes.length <= 8 ? `tells apart ${names}` : `tells ${classes.length} classes apart`;
     $("trouble").hidden = $("key").hidden = true;
     $("forget").hidden = !currentKey();
     $("key-fault").textContent = "";
@@ -95,7 +97,7 @@ async function classify(item) {
     item.result = result;
     become(item, "done");
   } catch (error) {
-    item.fault = error.name === "AbortError" ? { error: "Stopped", message: "Stopped before it was classified." } : error;
+    item.fault = error.name === "AbortError" ? new Refusal(0, "Stopped", "Stopped before it was classified.") : error;
     become(item, "failed");
   }
 }
@@ -123,70 +125,7 @@ const explain = async (item, name) => {
   return (await queue.run((signal) => ask(path, { body: item.file, signal }), { urgent: true })).map;
 };
 
-$("files").addEventListener("change", (event) => {
-  add([...event.target.files].map((file) => ({ file, name: file.webkitRelativePath || file.name })));
-  // The same file may be chosen again.
-  event.target.value = "";
-});
-
-for (const button of document.querySelectorAll("[data-sample]")) {
-  button.addEventListener("click", async () => {
-    const name = `${button.dataset.sample}.png`;
-    try {
-      const response = await fetch(`/samples/${name}`);
-      if (!response.ok) throw new Error(response.statusText);
-      add([{ file: await response.blob(), name: `sample ${name}` }]);
-    } catch {
-      say(`The sample ${name} could not be fetched.`);
-    }
-  });
-}
-
-addEventListener("dragover", (event) => {
-  if (!event.dataTransfer.types.includes("Files")) return;
-  event.preventDefault();
-  document.body.classList.add("dropping");
-});
-addEventListener("dragleave", (event) => {
-  if (!event.relatedTarget) document.body.classList.remove("dropping");
-});
-addEventListener("drop", async (event) => {
-  document.body.classList.remove("dropping");
-  if (!event.dataTransfer.types.includes("Files")) return;
-  event.preventDefault();
-  // The list is emptied as soon as the event is over, so all entries are taken at once.
-  const entries = [...event.dataTransfer.items].map((one) => one.webkitGetAsEntry?.()).filter(Boolean);
-  const found = { files: [], others: 0 };
-  for (const entry of entries) await gather(entry, found, !entry.isDirectory);
-  found.files.sort((a, b) => a.name.localeCompare(b.name, "en", { numeric: true }));
-  add(found.files);
-  if (found.others) say(`${found.others} files in the folders are no pictures and were left out.`);
-});
-
-/** Collects the files of an entry; of a folder, those that are named as pictures. */
-async function gather(entry, found, isChosen) {
-  if (entry.isFile) {
-    const file = await new Promise((resolve, reject) => entry.file(resolve, reject)).catch(() => null);
-    if (file && (isChosen || /\.(jpe?g|png)$/i.test(file.name))) {
-      found.files.push({ file, name: entry.fullPath.replace(/^\//, "") });
-    } else found.others += 1;
-    return;
-  }
-  const reader = entry.createReader();
-  for (;;) {
-    const some = await new Promise((resolve, reject) => reader.readEntries(resolve, reject)).catch(() => []);
-    if (!some.length) return;
-    for (const one of some) await gather(one, found, false);
-  }
-}
-
-let pasted = 0;
-addEventListener("paste", (event) => {
-  const files = [...(event.clipboardData?.files ?? [])];
-  if (!files.length) return;
-  event.preventDefault();
-  add(files.map((file) => ({ file, name: `pasted ${(pasted += 1)} ${file.name}` })));
-});
+takeFiles(add, say);
 
 // Showing
 
@@ -252,7 +191,7 @@ function showList() {
   }
   if (focused !== document.activeElement && focused?.isConnected) focused.focus({ preventScroll: true });
 
-  $("list").dataset.count = Math.min(3, now.length);
+  $("list").dataset.count = now.length === 1 && !now[0].result ? "few" : now.length;
   $("list").start = first + 1;
   $("nothing").hidden = now.length > 0;
   $("pages").hidden = pages === 1;
@@ -303,7 +242,7 @@ function showProgress() {
   $("bar").max = Math.max(1, items.length);
   $("bar").value = done;
   $("bar").hidden = $("stop").hidden = !isRunning;
-  $("again").hidden = isRunning || !counts.failed;
+  $("again").hidden = isRunning || !counts.failed || !items.some((item) => item.fault?.isWorthAnother);
   $("csv").disabled = $("ndjson").disabled = done === 0;
   document.title = isRunning ? `${done}/${items.length} Galaxy classifier` : "Galaxy classifier";
   // Told aloud at the end, and seldom before.
@@ -347,7 +286,7 @@ $("fade-all").addEventListener("input", (event) => {
 });
 
 $("stop").addEventListener("click", () => queue.stop());
-$("again").addEventListener("click", () => retry(items.filter((item) => item.fault)));
+$("again").addEventListener("click", () => retry(items.filter((item) => item.fault?.isWorthAnother)));
 
 $("clear").addEventListener("click", () => {
   for (const item of items) item.isGone = true;

@@ -53,6 +53,7 @@ export class Card {
     this.#part("article").setAttribute("aria-busy", String(state === "running"));
     this.#part(".state").textContent = { waiting: "Waiting", running: "Looking…", failed: fault?.error }[state] ?? "";
     this.#part(".fault").textContent = state === "failed" ? fault.message : "";
+    this.#part(".retry").hidden = state !== "failed" || !fault.isWorthAnother;
     if (state === "done") this.#answer(result);
   }
 

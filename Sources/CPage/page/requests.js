@@ -8,6 +8,8 @@ export class Refusal extends Error {
   }
   /** Whether the same request may succeed a little later. */
   get passes() { return [0, 429, 502, 503, 504].includes(this.status); }
+  /** Whether somebody who asks again may fare better: not where the picture is to blame. */
+  get isWorthAnother() { return ![400, 413, 415].includes(this.status); }
 }
 
 const storage = "gx-serve key";
