@@ -65,16 +65,20 @@ export class Card {
     this.slider.value = opacity;
     this.slider.setAttribute("aria-valuetext", `${opacity} %`);
     this.#part(".heat").style.opacity = opacity / 100;
-    if (opacity === 0 || item.map || this.asked) return;
-    this.asked = true;
+    // Of a class whose map failed, no second try before the slider was let go to its start.
+    if (opacity === 0) this.asked = null;
+    const name = item.explained;
+    if (opacity === 0 || item.map || this.asked === name) return;
+    this.asked = name;
     this.#note("The heat map is being computed…");
     try {
-      item.map = await this.explain(item, item.explained);
+      const map = await this.explain(item, name);
+      // Another class may have been chosen meanwhile.
+      if (item.explained !== name) return;
+      item.map = map;
       this.#heat();
     } catch (error) {
-      this.#note(error.name === "AbortError" ? "" : `No heat map: ${error.message}`);
-    } finally {
-      this.asked = false;
+      if (item.explained === name) this.#note(error.name === "AbortError" ? "" : `No heat map: ${error.message}`);
     }
   }
 
