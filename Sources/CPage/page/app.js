@@ -156,8 +156,8 @@ function shown() {
   const { filter, order } = view;
   if (filter === null && order === "added") return items;
   const isOld = sorted.filter !== filter || sorted.order !== order || sorted.items !== items;
-  if (!isOld && performance.now() - sorted.at < 500) {
-    setTimeout(invalidate, 500);
+  if (!isOld && performance.now() - sorted.at < 1000) {
+    setTimeout(invalidate, 1000);
     return sorted.shown;
   }
   const kept = items.filter((item) => filter === null || (filter === "failed" ? item.fault : item.result?.galaxy_type === filter));

@@ -35,6 +35,7 @@ export function takeFiles(add, say) {
     event.preventDefault();
     // The list is emptied as soon as the event is over, so all entries are taken at once.
     const entries = [...event.dataTransfer.items].map((one) => one.webkitGetAsEntry?.()).filter(Boolean);
+    if (!entries.length) add([...event.dataTransfer.files].map((file) => ({ file, name: file.name })));
     const found = { files: [], others: 0 };
     for (const entry of entries) await gather(entry, found, !entry.isDirectory);
     found.files.sort((a, b) => a.name.localeCompare(b.name, "en", { numeric: true }));
