@@ -77,7 +77,7 @@ export class Queue {
 
   /**
    * @param most how many at once
-   * @param tries how often a job is tried before its failure counts
+   * @param tries how often a job is tried before its failure counts; thrice at most where the server is silent
    * @param onPause told the seconds until all goes on, and 0 when it does
    * @param onLocked told that the server wants a key; the queue waits for `unlock`
    */
@@ -129,7 +129,7 @@ export class Queue {
         job.lane.unshift(job);
         if (!this.locked) this.onLocked(error);
         this.locked = true;
-      } else if (!signal.aborted && error.passes && (job.failures += 1) < this.tries) {
+      } else if (!signal.aborted && error.passes && (job.failures += 1) < (error.status ? this.tries : 3)) {
         job.lane.unshift(job);
         this.#allowed = Math.max(1, this.#allowed / 2);
         this.#pause(error.wait ?? Math.min(30, 2 ** (job.failures - 1)));
