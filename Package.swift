@@ -53,6 +53,7 @@ let package = Package(
     .systemLibrary(name: "CMicroHTTPD", pkgConfig: "libmicrohttpd", providers: [.apt(["libmicrohttpd-dev"])]),
     .systemLibrary(name: "CGnuTLS", pkgConfig: "gnutls", providers: [.apt(["libgnutls28-dev"])]),
     .target(name: "CModel", exclude: ["galaxy.safetensors"]),
+    .target(name: "CPage", exclude: ["page"]),
     // Compiled for speed in debug builds too, where tests would crawl otherwise.
     .target(name: "CKernels", cSettings: [.unsafeFlags(["-O3"])]),
   ]
