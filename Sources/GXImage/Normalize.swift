@@ -38,18 +38,7 @@ public struct Normalize: Equatable, Sendable {
 
   /// A picture of the same shape, of type `dtype`.
   public func apply(_ picture: Tensor) throws -> Tensor {
-    let size = try picture.pictureSize()
-    var mean = [Float](repeating: 0, count: size.channels)
-    var std = [Float](repeating: 1, count: size.channels)
-    if case .standard(let means, let stds) = method {
-      guard means.count == 1 || means.count == size.channels else {
-        throw GXError("normalize: \(means.count) means for \(size.channels) channels")
-      }
-      for c in 0..<size.channels {
-        mean[c] = Float(means[means.count == 1 ? 0 : c])
-        std[c] = Float(stds[means.count == 1 ? 0 : c])
-      }
-    }
+    let (mean, std) = try statistics(channels: picture.pictureSize().channels)
     func run<In: PixelElement, Out: PixelElement>(_: In.Type, _: Out.Type) throws -> Tensor {
       try Tensor(dtype, picture.shape) { out in
         picture.withElements(of: In.self) { source in
@@ -68,6 +57,27 @@ public struct Normalize: Equatable, Sendable {
       }
     }
     return dtype == .f16 ? try run(to: Float16.self) : try run(to: Float.self)
+  }
+
+  /// The picture that became `picture` by this step, in f32, where full scale is 1.
+  public func undo(_ picture: Tensor) throws -> Tensor {
+    let channels = try picture.pictureSize().channels
+    let (mean, std) = try statistics(channels: channels)
+    var values = picture.floats()
+    for i in values.indices { values[i] = values[i] * std[i % channels] + mean[i % channels] }
+    return try Tensor(picture.shape, values)
+  }
+
+  /// For each channel what is taken off, and by what the rest is divided.
+  private func statistics(channels: Int) throws(GXError) -> (mean: [Float], std: [Float]) {
+    guard case .standard(let means, let stds) = method else {
+      return ([Float](repeating: 0, count: channels), [Float](repeating: 1, count: channels))
+    }
+    guard means.count == 1 || means.count == channels else {
+      throw GXError("normalize: \(means.count) means for \(channels) channels")
+    }
+    func each(_ values: [Double]) -> [Float] { (0..<channels).map { Float(values[values.count == 1 ? 0 : $0]) } }
+    return (each(means), each(stds))
   }
 }
 

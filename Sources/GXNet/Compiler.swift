@@ -6,6 +6,9 @@ import GXCore
 /// What is fused: in training, batch normalisation with the ReLU after it, and activations whose gradient
 /// comes from their result with the convolution, linear layer or addition before them. In inference, batch
 /// normalisation is folded into the convolution's weights, which also takes the addition and activation after it.
+///
+/// Inference may have a backward pass too, to the value of one node that is watched. What is fused is the same, but
+/// for activations whose gradient needs their argument, and at the watched node, whose value must be kept.
 final class Compiler {
   let graph: Graph
   let batch: Int
@@ -21,8 +24,10 @@ final class Compiler {
   /// NHWC, for the caller to fill.
   let input: Buffer
   private(set) var logits: Buffer
-  /// The gradient of the logits, for the caller to fill. Training only.
+  /// The gradient of the logits, for the caller to fill. Training or watching only.
   private(set) var logitsGradient: Buffer?
+  /// The watched node's value, and its gradient after the backward steps: NHWC, or `[batch, features]`.
+  private(set) var watched: (value: Buffer, gradient: Buffer)?
   /// The steps before this one are forward, the others backward.
   private(set) var forwardCount = 0
 
@@ -30,6 +35,7 @@ final class Compiler {
   /// Whether a node is computed as in training; frozen ones are not.
   private var learns: [Bool] = []
   private var needsGradient: [Bool] = []
+  private let watchedPlace: Int?
   /// By node; the graph's input is -1. A node that was fused into a later one has none.
   private(set) var values: [Int: Buffer] = [:]
   private var emitted: Set<Int> = []
@@ -45,29 +51,40 @@ final class Compiler {
   /// What reached a node's gradient so far; the sum of them is the gradient.
   private var contributions: [Int: [Buffer]] = [:]
 
-  /// - Parameter twin: another compilation of the same, with the same number of threads, whose weights are used.
+  /// - Parameters:
+  ///   - watching: a node of an inference network, up to whose value there is a backward pass.
+  ///   - twin: another compilation of the same, with the same number of threads, whose weights are used.
   init(
-    _ graph: Graph, batch: Int, training: Bool, precision: Precision, frozen: Set<String> = [], twin: Compiler? = nil
+    _ graph: Graph, batch: Int, training: Bool, precision: Precision, frozen: Set<String> = [],
+    watching: String? = nil, twin: Compiler? = nil
   ) throws {
     try graph.checkConnected()
     try graph.checkFrozen(frozen)
+    watchedPlace = try watching.map { name throws(GXError) in try graph.place(ofNode: name) }
     (self.graph, self.batch, self.training, self.twin) = (graph, batch, training, twin)
     self.precision = precision.isFast ? precision : .f32
     readers = graph.nodes.indices.map { graph.readers(of: $0) }
-    input = try .input(of: graph, batch: batch)
-    logits = try .output(of: graph, batch: batch)
+    input = try .outer(graph.input, batch: batch)
+    logits = try .outer(graph.output, batch: batch)
     values[-1] = input
 
     for (place, node) in graph.nodes.enumerated() {
       learns.append(training && !frozen.contains(node.name))
       let trained = graph.weights(of: place).contains(where: \.isTrained)
-      needsGradient.append(learns[place] && (trained || node.inputs.contains { $0 >= 0 && needsGradient[$0] }))
+      let passes = node.inputs.contains { $0 >= 0 && needsGradient[$0] }
+      needsGradient.append(place == watchedPlace || learns[place] && trained || passes)
     }
     for place in graph.nodes.indices where !emitted.contains(place) { try emit(place) }
     let last = graph.nodes.count - 1
     try program.addCopy(from: values[last]!, to: logits)
+    if let watchedPlace {
+      let shape = graph.nodes[watchedPlace].shape
+      let value = try Buffer.outer(shape, batch: batch)
+      try program.addCopy(from: values[watchedPlace]!, to: value)
+      watched = (value, try .outer(shape, batch: batch))
+    }
     forwardCount = program.count
-    if training {
+    if training || watched != nil {
       let gradient = try Buffer.pinned(logits.layout)
       logitsGradient = gradient
       contributions[last] = [gradient]
@@ -75,6 +92,7 @@ final class Compiler {
         program.node = node
         try emitGradient()
       }
+      if let watchedPlace, let watched { try program.addCopy(from: self.gradient(watchedPlace), to: watched.gradient) }
     }
     tape = []
     try program.seal()
@@ -196,14 +214,17 @@ final class Compiler {
 
   func soleReader(_ place: Int) -> Int? { readers[place].count == 1 ? readers[place][0] : nil }
 
+  /// The node that may take the place of this one's value, which nothing else needs.
+  private func fusible(after place: Int) -> Int? { place == watchedPlace ? nil : soleReader(place) }
+
   func tail(of place: Int) -> Tail {
     var tail = Tail(last: place)
-    if !learns(place), let next = soleReader(tail.last), case .convolution = graph.nodes[place].operation {
+    if !learns(place), let next = fusible(after: tail.last), case .convolution = graph.nodes[place].operation {
       if case .batchNorm = graph.nodes[next].operation, !learns(next) {
         tail.batchNorm = next
         tail.last = next
       }
-      if let next = soleReader(tail.last), case .add = graph.nodes[next].operation, !learns(next) {
+      if let next = fusible(after: tail.last), case .add = graph.nodes[next].operation, !learns(next) {
         let other = graph.nodes[next].inputs.first { $0 != tail.last }
         if let other, values[other] != nil {
           tail.addend = other
@@ -211,8 +232,8 @@ final class Compiler {
         }
       }
     }
-    if let next = soleReader(tail.last), case .activation(let activation) = graph.nodes[next].operation,
-      !learns(next) || activation.usesResult
+    if let next = fusible(after: tail.last), case .activation(let activation) = graph.nodes[next].operation,
+      !reaches(tail.last) || activation.usesResult
     {
       tail.activation = activation
       tail.last = next
@@ -232,14 +253,9 @@ final class Compiler {
 }
 
 extension Buffer {
-  /// NHWC, for the caller to fill.
-  static func input(of graph: Graph, batch: Int) throws -> Buffer {
-    try pinned(.channelsLast(Compiler.sizes(batch, graph.input)))
-  }
-
-  /// `[batch, classes]`, or NHWC where the last node gives a picture.
-  static func output(of graph: Graph, batch: Int) throws -> Buffer {
-    let sizes = Compiler.sizes(batch, graph.output)
+  /// Values as the caller gives and gets them: pictures NHWC, vectors `[batch, features]`.
+  static func outer(_ shape: Shape, batch: Int) throws -> Buffer {
+    let sizes = Compiler.sizes(batch, shape)
     return try pinned(sizes.count == 4 ? .channelsLast(sizes) : .plain(sizes))
   }
 }

@@ -12,7 +12,7 @@ extension Compiler {
     let (x, y) = (try Layout.any(sizes(source), precision), try Layout.any(sizes(place), precision))
     let primitive = try Primitive.convolution(
       source: x, weights: .any(filter, precision), bias: bias || tail.batchNorm != nil ? channels : nil,
-      destination: y, window: window, training: learns(place),
+      destination: y, window: window, training: learns(place) || reaches(source),
       post: PostOps(sum: tail.addend != nil, activation: tail.activation))
     try addWeighted(place, source, tail, primitive, plain: filter) { [filter] in
       try Primitive.convolutionWeightsGradient(
@@ -32,7 +32,8 @@ extension Compiler {
     let (x, y) = (try Layout.any(sizes(source)), try Layout.plain(sizes(place)))
     let biasLayout = bias ? try Layout.plain(features) : nil
     let primitive = try Primitive.innerProduct(
-      source: x, weights: .any(matrix), bias: biasLayout, destination: y, training: learns(place),
+      source: x, weights: .any(matrix), bias: biasLayout, destination: y,
+      training: learns(place) || reaches(source),
       post: PostOps(activation: tail.activation))
     try addWeighted(place, source, tail, primitive, plain: matrix) {
       try Primitive.innerProductWeightsGradient(
@@ -69,7 +70,14 @@ extension Compiler {
       }
       arguments += [(Argument.weights, w.buffer), (Argument.bias, b.buffer)]
       program.add(primitive, arguments)
-      return finish(place, tail, y)
+      finish(place, tail, y)
+      guard reaches(source) || tail.addend.map(reaches) == true else { return }
+      tape.append { [unowned self] in
+        let dy = try gradient(before: tail.activation, result: y, gradient(tail.last))
+        if let addend = tail.addend { contribute(dy, to: addend) }
+        if reaches(source) { try addSourceGradient(sourceGradient(), weights: w, gradient: dy, to: source) }
+      }
+      return
     }
 
     let w = try parameter(weights[0], plain: plain, native: native.asF32)
@@ -84,7 +92,7 @@ extension Compiler {
       if try !depthwiseKernel(place, source: x, gradient: dy, to: w.gradientBuffer!) {
         try addWeightsGradient(weightsGradient(), source: x, gradient: dy, w, b)
       }
-      if reaches(source) { try addSourceGradient(sourceGradient(), weights: w, gradient: dy, to: source) }
+      if reaches(source) { try addSourceGradient(sourceGradient(), weights: w.array, gradient: dy, to: source) }
     }
   }
 
@@ -104,12 +112,14 @@ extension Compiler {
     if !direct { try program.addCopy(from: result, to: weights.gradientBuffer!) }
   }
 
-  private func addSourceGradient(_ primitive: Primitive, weights: Parameter, gradient: Buffer, to source: Int) throws {
+  private func addSourceGradient(
+    _ primitive: Primitive, weights: NativeArray, gradient: Buffer, to source: Int
+  ) throws {
     let result = Buffer(primitive.layout(Argument.sourceGradient))
     program.add(
       primitive,
       [
-        (Argument.weights, try reordered(weights.array.buffer, to: primitive.layout(Argument.weights))),
+        (Argument.weights, try reordered(weights.buffer, to: primitive.layout(Argument.weights))),
         (Argument.destinationGradient, try reordered(gradient, to: primitive.layout(Argument.destinationGradient))),
         (Argument.sourceGradient, result),
       ])
@@ -134,6 +144,20 @@ extension Compiler {
       program.add(
         primitive, [(Argument.source, x), (Argument.destination, y)] + zip(arguments, arrays.map(\.buffer)),
         inPlace: (x, y))
+      guard reaches(source) else { return }
+      tape.append { [unowned self] in
+        // With given statistics it is an affine map, whose gradient is the same map with nothing added or taken off.
+        let nothing = try Buffer.pinned(.plain(weights[0].shape))
+        let dy = try reordered(gradient(place), to: x.layout)
+        let dx = Buffer(x.layout)
+        program.add(
+          primitive,
+          [
+            (Argument.source, dy), (Argument.destination, dx), (Argument.scale, arrays[0].buffer),
+            (Argument.shift, nothing), (Argument.mean, nothing), (Argument.variance, arrays[3].buffer),
+          ], inPlace: (dy, dx))
+        contribute(dx, to: source)
+      }
       return
     }
 
@@ -200,10 +224,10 @@ extension Compiler {
     let x = values[source]!
     let y = Buffer(x.layout)
     program.add(
-      try Primitive.activation(activation, x.layout, training: reaches(place)),
+      try Primitive.activation(activation, x.layout, training: reaches(source)),
       [(Argument.source, x), (Argument.destination, y)], inPlace: (x, y))
     set(place, y)
-    if reaches(place) {
+    if reaches(source) {
       tape.append { [unowned self] in
         contribute(
           try gradient(before: activation, result: activation.usesResult ? y : x, gradient(place)), to: source)
@@ -215,12 +239,12 @@ extension Compiler {
     let x = values[source]!
     let primitive = try Primitive.pool(
       kind, source: x.layout, destination: .any(sizes(place), x.layout.precision), window: window,
-      training: reaches(place))
+      training: reaches(source))
     let y = Buffer(primitive.layout(Argument.destination))
     let workspace = Buffer(primitive.layout(Argument.workspace))
     program.add(primitive, [(Argument.source, x), (Argument.destination, y), (Argument.workspace, workspace)])
     set(place, y)
-    guard reaches(place) else { return }
+    guard reaches(source) else { return }
     tape.append { [unowned self] in
       try poolGradient(
         kind, window, primitive, sizes(place), workspace, x.layout, gradient: gradient(place), to: source)
@@ -250,12 +274,12 @@ extension Compiler {
     let picture = sizes(place) + [1, 1]
     let primitive = try Primitive.pool(
       .average, source: x.layout, destination: .any(picture, x.layout.precision), window: window,
-      training: reaches(place))
+      training: reaches(source))
     let y = Buffer(primitive.layout(Argument.destination))
     program.add(primitive, [(Argument.source, x), (Argument.destination, y)])
     let plain = try Layout.plain(picture)
     set(place, Buffer(viewing: try reordered(y, to: plain), as: try .plain(sizes(place))))
-    guard reaches(place) else { return }
+    guard reaches(source) else { return }
     tape.append { [unowned self] in
       let dy = Buffer(viewing: try gradient(place), as: plain)
       try poolGradient(.average, window, primitive, picture, y, x.layout, gradient: dy, to: source)
@@ -274,7 +298,7 @@ extension Compiler {
       [(Argument.source, a), (Argument.source1, b), (Argument.destination, y)],
       inPlace: inPlace)
     finish(place, tail, y)
-    guard reaches(place) else { return }
+    guard reaches(first) || reaches(second) else { return }
     tape.append { [unowned self] in
       let dy = try gradient(before: tail.activation, result: y, gradient(tail.last))
       contribute(dy, to: first)
@@ -297,9 +321,10 @@ extension Compiler {
         inPlace: inPlace ? (from, to) : nil)
     }
     let y = Buffer(x.layout)
-    addProduct(of: x, to: y, inPlace: !reaches(place))
+    let passes = reaches(picture) || reaches(vector)
+    addProduct(of: x, to: y, inPlace: !passes)
     set(place, y)
-    guard reaches(place) else { return }
+    guard passes else { return }
     tape.append { [unowned self] in
       let dy = try reordered(gradient(place), to: x.layout)
       if reaches(vector) {
@@ -326,7 +351,7 @@ extension Compiler {
     let given = values[source]!
     guard learns(place), rate > 0 else {
       set(place, given)
-      if reaches(place) { tape.append { [unowned self] in contribute(try gradient(place), to: source) } }
+      if reaches(source) { tape.append { [unowned self] in contribute(try gradient(place), to: source) } }
       return
     }
     let mask = DropoutMask(rate: rate, node: place)
@@ -334,7 +359,7 @@ extension Compiler {
     let y = Buffer(x.layout)
     program.add("dropout", [x, y], inPlace: (x, y)) { seed in mask.apply(seed: seed, x.floats, to: y.floats) }
     set(place, y)
-    guard reaches(place) else { return }
+    guard reaches(source) else { return }
     tape.append { [unowned self] in
       let dy = try reordered(gradient(place), to: x.layout)
       let dx = Buffer(x.layout)

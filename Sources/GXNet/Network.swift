@@ -21,6 +21,10 @@ public final class Network {
   public let parameters: [Parameter]
   /// Running means and variances, in the graph's order, which `forward` changes. Empty in inference.
   public let state: [Parameter]
+  /// Of the node that is watched: its value after `forward`, and after `backward` its gradient, pictures NHWC.
+  public let watched: (value: UnsafeBufferPointer<Float>, gradient: UnsafeBufferPointer<Float>)?
+  /// Of the watched node's value for one picture.
+  public let watchedShape: Shape?
 
   private let compiled: Compiler
   /// Inference of a batch: a compilation for one picture on one thread for each thread, `compiled` first. So a
@@ -40,20 +44,23 @@ public final class Network {
   ///     logits about 1 % off; it is used only where the processor has instructions for it (see `precision`).
   ///   - frozen: names of nodes that are computed as in inference even in training: batch normalisation uses its
   ///     running statistics, weights stay as they are. Nothing that they read may learn.
+  ///   - watching: name of a node of an inference network whose value and gradient are wanted: see `watched`.
   ///   - threads: for this and all later work of the calling thread; nil leaves it to OpenMP (all cores,
   ///     or `OMP_NUM_THREADS`). In inference of a batch each takes one picture after another. Else they meet after
   ///     every layer, so that on a busy machine several networks of one thread each get more done.
   /// - Throws: if the graph is not complete, or memory or a limit is exceeded.
   public init(
     graph: Graph, batch: Int, training: Bool, precision: Precision = .f32, frozen: Set<String> = [],
-    threads: Int? = nil
+    watching: String? = nil, threads: Int? = nil
   ) throws {
+    precondition(!training || watching == nil, "only inference can be watched")
     if let threads { Engine.setThreads(max(threads, 1)) }
     let threads = Engine.threads
     self.threads = threads
     guard batch >= 1, batch <= Graph.sizeLimit else { throw GXError("batch \(batch) is not in 1...\(Graph.sizeLimit)") }
-    if training || batch == 1 {
-      compiled = try Compiler(graph, batch: batch, training: training, precision: precision, frozen: frozen)
+    if training || batch == 1 || watching != nil {
+      compiled = try Compiler(
+        graph, batch: batch, training: training, precision: precision, frozen: frozen, watching: watching)
       lanes = []
       buffers = (compiled.input, compiled.logits)
     } else {
@@ -65,12 +72,14 @@ public final class Network {
           }
       }
       compiled = lanes[0]
-      buffers = (try .input(of: graph, batch: batch), try .output(of: graph, batch: batch))
+      buffers = (try .outer(graph.input, batch: batch), try .outer(graph.output, batch: batch))
     }
     (self.graph, self.batch, self.training) = (graph, batch, training)
     input = buffers.input.floats
     parameters = compiled.parameters
     state = compiled.state
+    watched = compiled.watched.map { (.init($0.value.floats), .init($0.gradient.floats)) }
+    watchedShape = watching.flatMap { name in graph.nodes.first { $0.name == name }?.shape }
   }
 
   /// Where the time of each step goes since `startProfile`; nil before.
@@ -146,10 +155,11 @@ public final class Network {
     if let failure = failure.withLock({ $0 }) { throw failure }
   }
 
-  /// Fills every parameter's gradient, given the loss's derivative by the logits of the last `forward`,
-  /// `[batch, classes]`. Training only, once after each `forward`: its memory is used up.
+  /// Fills every parameter's gradient, or that of the watched value, given the loss's derivative by the logits of
+  /// the last `forward`, `[batch, classes]`. Training or watching only, once after each `forward`: its memory is
+  /// used up.
   public func backward(_ logitsGradient: UnsafeBufferPointer<Float>) throws {
-    guard let buffer = compiled.logitsGradient else { throw GXError("a network for inference has no backward pass") }
+    guard let buffer = compiled.logitsGradient else { throw GXError("the network was made without a backward pass") }
     precondition(logitsGradient.count == buffer.floats.count, "gradient of \(logitsGradient.count) logits")
     _ = buffer.floats.update(from: logitsGradient)
     try compiled.program.run(compiled.forwardCount..<compiled.program.count, seed: seed)

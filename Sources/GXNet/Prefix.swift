@@ -15,13 +15,35 @@ extension Graph {
     return nodes[place].name
   }
 
+  /// The last node before the head whose value is a picture: what convolutions see at last, after its activation.
+  /// Dropout is looked through, as in `headInput`.
+  /// - Throws: `GXError` where no node gives a picture but by dropping some of the network's input.
+  public func lastPicture() throws(GXError) -> String {
+    guard var place = nodes.lastIndex(where: { $0.shape.count == 3 }) else { throw GXError(Self.noPicture) }
+    while place >= 0, case .dropout = nodes[place].operation { place = nodes[place].inputs[0] }
+    guard place >= 0 else { throw GXError(Self.noPicture) }
+    return nodes[place].name
+  }
+
+  private static let noPicture = "the network has no picture before its head: all of its nodes give vectors"
+
+  /// Of a node's value for one picture: `[height, width, channels]` or `[features]`.
+  /// - Throws: `GXError` where there is no such node.
+  public func shape(ofNode name: String) throws(GXError) -> Shape { nodes[try place(ofNode: name)].shape }
+
+  /// - Throws: `GXError` where there is no such node.
+  func place(ofNode name: String) throws(GXError) -> Int {
+    guard let place = nodes.firstIndex(where: { $0.name == name }) else {
+      throw GXError("the network has no node \(name)")
+    }
+    return place
+  }
+
   /// A graph of the nodes that `name` needs, with `name` the last: its `output` is that node's shape, a picture
   /// `[height, width, channels]` or a vector. The nodes keep their names, and so their weights'.
   /// - Throws: `GXError` where there is no such node.
   public func prefix(through name: String) throws -> Graph {
-    guard let last = nodes.firstIndex(where: { $0.name == name }) else {
-      throw GXError("the network has no node \(name)")
-    }
+    let last = try place(ofNode: name)
     var needed: Set = [last]
     for place in stride(from: last, through: 0, by: -1) where needed.contains(place) {
       needed.formUnion(nodes[place].inputs)
@@ -38,9 +60,7 @@ extension Graph {
   /// A graph of the nodes after `name`, whose input is that node's value; a vector `[n]` enters as a picture `[1, 1, n]`.
   /// - Throws: `GXError` where there is no such node, or one after it reads what is before it.
   public func suffix(after name: String) throws -> Graph {
-    guard let cut = nodes.firstIndex(where: { $0.name == name }) else {
-      throw GXError("the network has no node \(name)")
-    }
+    let cut = try place(ofNode: name)
     let value = nodes[cut].shape
     var graph = try Graph(input: value.count == 1 ? [1, 1] + value : value, initializer: initializer)
     for node in nodes[(cut + 1)...] {

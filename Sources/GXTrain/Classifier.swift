@@ -14,6 +14,21 @@ public final class Classifier: Sendable {
     public let probabilities: [Float]
     /// The likeliest class, by its place in the model's list; the first of equals.
     public let prediction: Int
+
+    /// - Parameter views: the network's logits of each view, `[views, classes]`.
+    /// - Throws: `GXError` where they are not finite.
+    init(_ views: UnsafeBufferPointer<Float>, classes: Int) throws(GXError) {
+      guard views.allSatisfy(\.isFinite) else { throw GXError("the network's logits are not finite") }
+      let logits = views.count == classes ? Array(views) : logMeanProbabilities(views, classes: classes)
+      self.logits = logits
+      probabilities = logits.withUnsafeBufferPointer { logits in
+        [Float](unsafeUninitializedCapacity: classes) { out, count in
+          Loss.softmax(logits, classes: classes, into: .init(rebasing: out[..<classes]))
+          count = classes
+        }
+      }
+      prediction = logits.withUnsafeBufferPointer { largest($0, 0, classes) }
+    }
   }
 
   public let model: Model
@@ -33,11 +48,7 @@ public final class Classifier: Sendable {
     self.model = model
     self.views = views ?? model.views
     preparation = Preparation(for: model, assuming: assumed)
-    guard model.graph.input == model.input, model.graph.output == [model.classes.count] else {
-      throw GXError(
-        "model: the graph maps \(model.graph.input) to \(model.graph.output), not \(model.input) to \(model.classes.count) classes"
-      )
-    }
+    try model.checkGraph()
     networks = try NetworkPool(
       model.graph, batch: self.views.count(model.input), weights: model.weights, isProfiled: isProfiled)
   }
@@ -54,16 +65,15 @@ public final class Classifier: Sendable {
   public func classify(_ picture: Tensor, after steps: [PixelOp]) throws -> Result {
     let views = try views.views(of: preparation.finish(picture, steps))
     let classes = model.classes.count
-    let logits = try networks.run(views) { logits in
-      guard logits.allSatisfy(\.isFinite) else { throw GXError("the network's logits are not finite") }
-      return views.count == 1 ? Array(logits) : logMeanProbabilities(logits, classes: classes)
-    }
-    return logits.withUnsafeBufferPointer { logits in
-      let probabilities = [Float](unsafeUninitializedCapacity: classes) { out, count in
-        Loss.softmax(logits, classes: classes, into: .init(rebasing: out[..<classes]))
-        count = classes
-      }
-      return Result(logits: Array(logits), probabilities: probabilities, prediction: largest(logits, 0, classes))
+    return try networks.run(views) { try Result($0, classes: classes) }
+  }
+}
+
+extension Model {
+  /// - Throws: `GXError` where the graph does not take pictures of `input` or gives no logit for each class.
+  func checkGraph() throws(GXError) {
+    guard graph.input == input, graph.output == [classes.count] else {
+      throw GXError("model: the graph maps \(graph.input) to \(graph.output), not \(input) to \(classes.count) classes")
     }
   }
 }

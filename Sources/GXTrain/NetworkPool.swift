@@ -13,19 +13,28 @@ final class NetworkPool: @unchecked Sendable {
   private let monitor = Monitor()
   private var idle: [Network] = []
   private let isProfiled: Bool
+  private let watching: String?
 
   /// Builds a first network, so that a model that does not work is known at once.
   /// - Parameters:
   ///   - weights: All that `graph` takes, and no more.
   ///   - isProfiled: Whether to measure where the networks' time goes.
-  init(_ graph: Graph, batch: Int, weights: [(name: String, tensor: Tensor)], isProfiled: Bool) throws {
-    (self.graph, self.batch, self.isProfiled) = (graph, batch, isProfiled)
+  ///   - watching: The node whose value and gradient are wanted, if any.
+  init(
+    _ graph: Graph, batch: Int, weights: [(name: String, tensor: Tensor)], isProfiled: Bool, watching: String? = nil
+  ) throws {
+    (self.graph, self.batch, self.isProfiled, self.watching) = (graph, batch, isProfiled, watching)
     self.weights = Dictionary(uniqueKeysWithValues: weights.map { ($0.name, $0.tensor) })
     idle.append(try network())
   }
 
   /// Computes a batch of `pictures`, as many as the network's batch. `read` gets the result, which it must copy.
   func run<R>(_ pictures: [Tensor], _ read: (UnsafeBufferPointer<Float>) throws -> R) throws -> R {
+    try run(pictures) { result, _ in try read(result) }
+  }
+
+  /// The same; `read` gets the network too, which is its own as long as it runs.
+  func run<R>(_ pictures: [Tensor], _ read: (UnsafeBufferPointer<Float>, Network) throws -> R) throws -> R {
     precondition(pictures.count == batch)
     let network = try monitor.locked { idle.popLast() } ?? network()
     defer { monitor.locked { idle.append(network) } }
@@ -34,7 +43,7 @@ final class NetworkPool: @unchecked Sendable {
     for (i, picture) in pictures.enumerated() {
       picture.copyFloats(to: .init(rebasing: network.input[i * size..<(i + 1) * size]))
     }
-    return try read(network.forward())
+    return try read(network.forward(), network)
   }
 
   /// Where the time of all networks together went, as a table for people; nil where it was not measured.
@@ -46,7 +55,7 @@ final class NetworkPool: @unchecked Sendable {
   }
 
   private func network() throws -> Network {
-    let network = try Network(graph: graph, batch: batch, training: false, threads: 1)
+    let network = try Network(graph: graph, batch: batch, training: false, watching: watching, threads: 1)
     try network.load(weights)
     if isProfiled { network.startProfile() }
     return network

@@ -43,4 +43,19 @@ public struct Preparation: Sendable {
     guard picture.dtype.isFloat else { throw GXError("pixels are \(picture.dtype.name), not floats") }
     return picture
   }
+
+  /// What a person can see of `finish`: the picture after the geometric ones of `steps`, u8 `[height, width, 3]`.
+  /// - Throws: `GXError` where a step fails, or the picture has neither 1 nor 3 channels.
+  func seen(_ picture: Tensor, after steps: [PixelOp]) throws -> Tensor {
+    var picture = picture
+    for step in steps {
+      if case .normalize = step { continue }
+      picture = try step.apply(picture)
+    }
+    // What the model wants and is no longer to be done was done before.
+    for step in wanted.dropLast(steps.count).reversed() {
+      if case .normalize(let normalize)? = try? PixelOp(json: step) { picture = try normalize.undo(picture) }
+    }
+    return try Image.displayable(picture)
+  }
 }

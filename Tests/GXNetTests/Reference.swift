@@ -26,6 +26,17 @@ struct Reference {
     return values[graph.nodes.count - 1]!
   }
 
+  /// After `forward`.
+  func value(of place: Int) -> [Double] { values[place]! }
+
+  /// The result in inference where node `place` has another value, after an inference `forward`.
+  func forward(replacing place: Int, by value: [Double]) -> [Double] {
+    var copy = self
+    copy.values[place] = value
+    for later in (place + 1)..<graph.nodes.count { copy.values[later] = copy.result(later, training: false) }
+    return copy.values[graph.nodes.count - 1]!
+  }
+
   /// After a training `forward`.
   mutating func backward(_ logitsGradient: [Float]) {
     var flow: [Int: [Double]] = [graph.nodes.count - 1: logitsGradient.map(Double.init)]

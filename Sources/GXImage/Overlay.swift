@@ -1,0 +1,49 @@
+import GXCore
+
+extension Image {
+  /// A map of numbers in 0...1 as colours (see `ColorMap`) over a picture.
+  /// - Parameters:
+  ///   - map: f32 `[height, width, 1]`; brought to the picture's size bilinearly, edge to edge.
+  ///   - picture: u8 `[height, width, 3]`, as the result is.
+  ///   - opacity: 0 shows the picture alone, 1 the map alone.
+  public static func overlay(_ map: Tensor, over picture: Tensor, opacity: Double) throws -> Tensor {
+    let size = try picture.pictureSize()
+    guard picture.dtype == .u8, size.channels == 3 else {
+      throw GXError("overlay: needs a picture of u8 in 3 channels, not \(picture.dtype.name) in \(size.channels)")
+    }
+    guard map.dtype == .f32, try map.pictureSize().channels == 1 else {
+      throw GXError("overlay: needs a map of f32 in 1 channel, not \(map.dtype.name) of shape \(map.shape)")
+    }
+    guard (0...1).contains(opacity) else { throw GXError("overlay: opacity \(opacity) is not in 0...1") }
+    let values = try Resize(width: size.width, height: size.height, filter: .bilinear).apply(map)
+    let (above, below) = (Float(opacity), Float(1 - opacity))
+    return try Tensor(.u8, picture.shape) { out in
+      picture.withElements(of: UInt8.self) { pixels in
+        values.withElements(of: Float.self) { values in
+          for (i, value) in values.enumerated() {
+            let color = ColorMap.color(value)
+            for c in 0..<3 {
+              out[3 * i + c] = UInt8(nearest: below * Float(pixels[3 * i + c]) + above * Float(color[c]))
+            }
+          }
+        }
+      }
+    }
+  }
+
+  /// A picture to look at: u8 `[height, width, 3]`. Of other types, full scale (65535, or 1 of floats) becomes 255;
+  /// grey becomes equal R, G and B.
+  /// - Throws: `GXError` where there are neither 1 nor 3 channels.
+  public static func displayable(_ picture: Tensor) throws -> Tensor {
+    let size = try picture.pictureSize()
+    guard size.channels == 1 || size.channels == 3 else {
+      throw GXError("a picture of \(size.channels) channels has no colours to show: 1 or 3 are needed")
+    }
+    if picture.dtype == .u8, size.channels == 3 { return picture }
+    let values = picture.floats()
+    let scale = 255 / picture.dtype.fullScale
+    return try Tensor(.u8, [size.height, size.width, 3]) { out in
+      for i in 0..<out.count { out[i] = UInt8(nearest: scale * values[size.channels == 3 ? i : i / 3]) }
+    }
+  }
+}
