@@ -15,7 +15,8 @@ let libraries: [(name: String, uses: [String])] = [
   (
     "GXServe",
     [
-      "GXCore", "GXStream", "GXCommand", "GXImage", "GXSynth", "GXNet", "GXTrain", "CMicroHTTPD", "CGnuTLS", "CSystem",
+      "GXCore", "GXStream", "GXCommand", "GXImage", "GXSynth", "GXNet", "GXTrain", "CPage", "CMicroHTTPD", "CGnuTLS",
+      "CSystem",
     ]
   ),
 ]

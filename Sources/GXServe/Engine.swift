@@ -19,6 +19,8 @@ public final class Engine: Sendable {
   /// `[height, width]` of the first model's pictures, in pixels.
   let inputSize: [Int]
   private let members: [Member]
+  /// nil where the first model has no layer to explain by.
+  private let explainer: EngineExplainer?
 
   /// - Throws: `GXError` where a model does not work, does not take pictures, or has other classes than the first.
   public init(_ models: [Model]) throws {
@@ -36,6 +38,7 @@ public final class Engine: Sendable {
       let classifier = try Classifier(model)
       return Member(classifier: classifier, steps: try classifier.steps(for: Self.record(Self.blank(64))), order: order)
     }
+    explainer = try? EngineExplainer(first, steps: members[0].steps)
   }
 
   /// A picture as the decoder gives it, with the history that says so.
@@ -45,7 +48,7 @@ public final class Engine: Sendable {
     try Tensor(.u8, [size, size, 3]) { _ = $0.initializeMemory(as: UInt8.self, repeating: 0) }
   }
 
-  /// Classifies blank pictures on as many threads as will work at once, so that each has its network, and the first
+  /// Classifies and explains blank pictures on as many threads as will work at once, so that each has its network, and the first
   /// client does not wait for it to be built.
   /// - Throws: `GXError` where the model does not work.
   public func warmUp(threads: Int) throws {
@@ -59,7 +62,7 @@ public final class Engine: Sendable {
         gate.locked { running += 1 }
         do {
           // Once more for as long as another has not begun: only threads at work together need a network each.
-          repeat { _ = try self.probabilities(of: picture) } while gate.locked({ running < threads && failure == nil })
+          repeat { try self.tryOut(picture) } while gate.locked({ running < threads && failure == nil })
         } catch {
           gate.locked { failure = error }
         }
@@ -75,11 +78,37 @@ public final class Engine: Sendable {
     }
   }
 
+  private func tryOut(_ picture: Tensor) throws {
+    let prediction = Prediction(classes: classes, probabilities: try probabilities(of: picture))
+    _ = try explainer?.explain(picture, prediction, class: classes[0])
+  }
+
   /// What a picture file shows: a probability for each class, 1 in sum.
   /// - Throws: `GXError` where it is no picture that can be decoded, or has more than `maxPixels` pixels.
   func classify(_ file: [UInt8], maxPixels: Int) throws -> Prediction {
     let picture = try file.withUnsafeBytes { try Image.decode($0, maxPixels: maxPixels) }
     return Prediction(classes: classes, probabilities: try probabilities(of: picture))
+  }
+
+  /// Where in a picture file the evidence for a class lies.
+  /// - Parameter name: As the model names it, or as it is shown; nil is the likeliest.
+  /// - Throws: `GXError` as `classify`, and `Unexplained`.
+  func explain(_ file: [UInt8], class name: String?, maxPixels: Int) throws -> Explanation {
+    guard let explainer else { throw Unexplained.model }
+    let picture = try file.withUnsafeBytes { try Image.decode($0, maxPixels: maxPixels) }
+    let prediction = Prediction(classes: classes, probabilities: try probabilities(of: picture))
+    guard let name else { return try explainer.explain(picture, prediction, class: prediction.ranking[0].name) }
+    guard let found = classes.first(where: { $0 == name || GalaxyTypes.shown($0) == name }) else {
+      throw Unexplained.noClass
+    }
+    return try explainer.explain(picture, prediction, class: found)
+  }
+
+  /// Why there is no explanation, where the picture is not at fault.
+  enum Unexplained: Error {
+    /// It has no layer to explain by.
+    case model
+    case noClass
   }
 
   private func probabilities(of picture: Tensor) throws -> [Float] {

@@ -28,7 +28,7 @@ struct Route: Sendable {
     var all: Set = [200]
     if scope != nil { all.formUnion([401, 403, 429]) }
     if method == "POST" { all.formUnion([400, 408, 413, 415, 503]) }
-    if case .explain = action { all.insert(500) }
+    if case .explain = action { all.insert(404) }
     return all.sorted()
   }
 }
@@ -43,6 +43,7 @@ struct Routes: Sendable {
       [
         Route("POST", "/api/classify", .classify, .read, "Classify a picture"),
         Route("POST", "/api/classify/batch", .batch, .read, "Classify many pictures"),
+        Route("POST", "/api/explain", .explain, .read, "Where in a picture the evidence for a class lies"),
         Route("GET", "/api/health", .health, nil, "Whether the server is well"),
         Route("GET", "/api/info", .info, .read, "The model's classes and input"),
         Route("GET", "/api/openapi.json", .openAPI, nil, "This document"),

@@ -48,7 +48,7 @@ public final class Server: Sendable {
     try engine.warmUp(threads: settings.workers)
     log = try AccessLog(path: accessLog)
     service = Service(
-      engine, keys, settings, log, files: try Samples.files(), isTLS: certificate != nil)
+      engine, keys, settings, log, files: try Page.files() + Samples.files(), isTLS: certificate != nil)
     let inherited = Systemd.sockets()
     let sockets = try inherited.isEmpty ? endpoints.map(ListenSocket.open) : inherited
     let names = sockets.map(ListenSocket.name)

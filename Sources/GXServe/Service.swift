@@ -93,9 +93,16 @@ final class Service: Application, Sendable {
     let reception = Reception(settings: settings, budget: budget, queue: queue, headers: headers, wake: wake)
     switch route.action {
     case .classify:
-      return picture(head, reception) { [self] file in classify(file, engine).adding(headers) }
+      return picture(head, reception) { [self] file in
+        classify(file, engine).adding(headers)
+      }
     case .batch: return batch(head, reception, tag, engine)
-    case .explain: return .answer(.fault(404, "There is nothing at this path.", .notFound))
+    case .explain:
+      let name = head.parameter("class")
+      let wantsPicture = head.prefers("image/png", to: "application/json")
+      return picture(head, reception) { [self] file in
+        explain(file, class: name, asPicture: wantsPicture, engine).adding(headers)
+      }
     case .health:
       return .answer(.json(["status": "healthy", "model_loaded": true, "version": .string(gxVersion)]))
     case .info: return .answer(.json(info(engine)).adding(headers))
@@ -160,6 +167,23 @@ final class Service: Application, Sendable {
       object["galaxy_info"] = GalaxyTypes.info(best)
       object["timestamp"] = .string(timestamp())
       return .json(object)
+    } catch {
+      metrics.count(picture: nil)
+      return .fault(400, error: "Invalid image", "\(error)", .badPicture)
+    }
+  }
+
+  private func explain(_ file: [UInt8], class name: String?, asPicture: Bool, _ engine: Engine) -> Response {
+    do {
+      let explanation = try engine.explain(file, class: name, maxPixels: settings.pixels)
+      metrics.count(picture: explanation.prediction.ranking[0].name)
+      if asPicture { return Response(200, type: "image/png", .bytes(try explanation.overlay())) }
+      return .json(explanation.json)
+    } catch Engine.Unexplained.model {
+      return .fault(404, "This server's model has no layer that could be shown.", .notFound)
+    } catch Engine.Unexplained.noClass {
+      let classes = engine.classes.map(GalaxyTypes.shown).joined(separator: ", ")
+      return .fault(400, "There is no such class; there are \(classes).", .badRequest)
     } catch {
       metrics.count(picture: nil)
       return .fault(400, error: "Invalid image", "\(error)", .badPicture)

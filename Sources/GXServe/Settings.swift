@@ -15,7 +15,7 @@ public struct Settings: Sendable {
   /// What all uploads together may hold in memory, in bytes.
   public var uploadBytes = 256 << 20
   /// Pictures that may wait for a worker.
-  public var queue = 64
+  public var queue = 128
   /// Threads that decode and classify.
   public var workers = 1
   /// Open connections: in all, and of one address (a /64 of IPv6).

@@ -1,6 +1,7 @@
-// gx-serve: classifies galaxy pictures over HTTP.
+// gx-serve: classifies galaxy pictures over HTTP, for programs and for people.
 //
-// stdin: nothing. stdout: nothing ("keys add" prints the key, "keys list" a row for each). stderr: messages, and an access log as NDJSON.
+// stdin: nothing. stdout: nothing ("keys add" prints the key, "keys list" a row for each). stderr: messages, and an
+// access log as NDJSON.
 
 import GXBox
 import GXCommand
@@ -13,12 +14,13 @@ let command = Command(
   "gx-serve", "classify galaxy pictures over HTTP",
   synopsis: "[-m MODEL]...\n   or: gx-serve keys add NAME [--scope A,B] | keys list | keys remove NAME",
   about: """
-    Serves an API: POST /api/classify (a form's field "image", or the picture as the body), /api/classify/batch (many
-    files of a form, or a tar; a row for each), GET /api/info, /api/health, /metrics, and /api/openapi.json, which tells
-    the rest.
+    Serves a web page, and an API: POST /api/classify (a form's field "image", or the picture as the body),
+    /api/classify/batch (many files of a form, or a tar; a row for each), /api/explain (where the evidence lies), GET
+    /api/info, /api/health, /metrics, and /api/openapi.json, which tells the rest.
 
     Clients show a key, "Authorization: Bearer KEY". "keys add" makes one and prints it, this once: only its SHA-256 is
-    kept. Its scopes are read (the API) and metrics. A server that runs learns of new keys, and of a new model, on SIGHUP.
+    kept. Its scopes are read (the API) and metrics. A server that runs learns of new keys, and of a new model, on
+    SIGHUP.
 
     It listens on this machine alone unless --listen says otherwise; then give --tls-cert and --tls-key, or put a proxy
     before it and name that with --trusted-proxy. SIGTERM ends it when all requests under way are answered.
@@ -46,7 +48,7 @@ let command = Command(
     Option("head-timeout", nil, "SECONDS", "for a request's head [10]"),
     Option("body-timeout", nil, "SECONDS", "for its body, beside what its bytes need at 8 KiB/s [20]"),
     Option("drain-timeout", nil, "SECONDS", "for the requests under way when it is told to stop [30]"),
-    Option("queue", nil, "N", "pictures that may wait for a worker; further ones are answered with 503 [64]"),
+    Option("queue", nil, "N", "pictures that may wait for a worker; further ones are answered with 503 [128]"),
     .jobs,
   ],
   examples: [
