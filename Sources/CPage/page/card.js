@@ -1,6 +1,6 @@
 // One result on the page.
 
-import { drawMap, drawThumbnail } from "./picture.js";
+import { drawMap, drawScale, drawThumbnail } from "./picture.js";
 
 const template = document.getElementById("card");
 let cards = 0;
@@ -102,7 +102,7 @@ export class Card {
     this.#part(".examples").textContent = examples.length ? `Such as ${examples.join(", ")}.` : "";
     this.#part("select").replaceChildren(
       ...this.classes.map((name) => new Option(name, name, false, name === item.explained)));
-    drawMap({ height: 1, width: 2, values: [[0, 1]] }, this.#part(".scale canvas"));
+    drawScale(this.#part(".scale canvas"));
     this.#isDrawn = false;
     this.appear();
     this.fade(item.heat);
@@ -149,8 +149,9 @@ export class Card {
     const scale = 160 / Math.max(photo.width, photo.height);
     heat.width = Math.max(1, Math.round(scale * photo.width));
     heat.height = Math.max(1, Math.round(scale * photo.height));
-    drawMap(this.item.map, heat);
+    // Where nothing speaks for the class, there is nothing to lay over the picture either.
     const isEmpty = this.item.map.values.every((row) => row.every((value) => value === 0));
+    if (!isEmpty) drawMap(this.item.map, heat);
     this.#note(isEmpty ? `Nothing in the picture speaks for ${this.item.explained}.` : "");
   }
 

@@ -77,3 +77,9 @@ export function drawMap({ height, width, values }, canvas) {
   });
   context.putImageData(image, 0, 0);
 }
+
+/** Draws the colours of 0 to 1 from left to right. */
+export function drawScale(canvas) {
+  const width = canvas.width;
+  drawMap({ height: 1, width, values: [Array.from({ length: width }, (_, i) => i / (width - 1))] }, canvas);
+}
