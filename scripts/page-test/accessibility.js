@@ -39,7 +39,8 @@ for (const kind of ["header", "main", "footer"]) {
   if (all(`body > ${kind}`).length !== 1) faults.push(`${kind}: ${all(`body > ${kind}`).length} of them, not 1`);
 }
 for (const element of document.body.children) {
-  if (!element.matches("header, main, footer, template, script") && isShown(element)) say(element, "outside of all landmarks");
+  const isIn = element.matches("header, main, footer, template, script");
+  if (!isIn && isShown(element)) say(element, "outside of all landmarks");
 }
 for (const region of all("section, nav, [role=group]")) if (!name(region)) say(region, "no name");
 
@@ -65,12 +66,15 @@ for (const meter of all("[role=meter]")) {
   if (!(least <= now && now <= most)) say(meter, `value ${now} is not in ${least}...${most}`);
 }
 const sliders = all("input[type=range]").map(name);
-for (const twice of new Set(sliders.filter((one, i) => sliders.indexOf(one) !== i))) faults.push(`slider "${twice}": two of the name`);
+const twins = sliders.filter((one, i) => sliders.indexOf(one) !== i);
+for (const twin of new Set(twins)) faults.push(`slider "${twin}": two of the name`);
 for (const list of document.querySelectorAll("ul, ol")) {
   for (const child of list.children) if (!child.matches("li, template")) say(child, "in a list, but no item");
 }
 if (!document.querySelector("[role=status], [aria-live]")) faults.push("nothing tells of progress aloud");
-for (const element of document.querySelectorAll("[tabindex]")) if (element.tabIndex > 0) say(element, "tabindex above 0");
+for (const element of document.querySelectorAll("[tabindex]")) {
+  if (element.tabIndex > 0) say(element, "tabindex above 0");
+}
 for (const hidden of document.querySelectorAll("[aria-hidden=true]")) {
   if (hidden.querySelector("button, a, input, select")) say(hidden, "hides what can have the focus");
 }
@@ -118,7 +122,9 @@ while (texts.nextNode()) {
   const [high, low] = [light(over(color(style.color), below)), light(below)].sort((a, b) => b - a);
   const contrast = (high + 0.05) / (low + 0.05);
   const isLarge = size >= 24 || (size >= 18.66 && Number(style.fontWeight) >= 700);
-  if (contrast < (isLarge ? 3 : 4.5)) say(element, `contrast ${contrast.toFixed(2)} of "${tidy(element.textContent).slice(0, 30)}"`);
+  if (contrast < (isLarge ? 3 : 4.5)) {
+    say(element, `contrast ${contrast.toFixed(2)} of "${tidy(element.textContent).slice(0, 30)}"`);
+  }
 }
 
 // Nothing may stick out at the side.

@@ -38,8 +38,9 @@ async function meetServer() {
     return true;
   } catch (error) {
     if (error.status === 401) wantKey(error);
-    else if (error.status === 403 && currentKey()) wantKey(new Refusal(403, error.error, "This key may not classify pictures."));
-    else {
+    else if (error.status === 403 && currentKey()) {
+      wantKey(new Refusal(403, error.error, "This key may not classify pictures."));
+    } else {
       $("trouble").textContent = `The server does not answer as it should: ${error.message}`;
       $("trouble").hidden = false;
     }
@@ -51,7 +52,9 @@ function wantKey(error) {
   const wasHidden = $("key").hidden;
   $("key").hidden = false;
   $("forget").hidden = true;
-  if (currentKey()) $("key-fault").textContent = error.status === 403 ? error.message : "The server does not know this key.";
+  if (currentKey()) {
+    $("key-fault").textContent = error.status === 403 ? error.message : "The server does not know this key.";
+  }
   if (wasHidden) $("key-text").focus();
 }
 
@@ -160,7 +163,10 @@ function shown() {
     setTimeout(invalidate, 1000);
     return sorted.shown;
   }
-  const kept = items.filter((item) => filter === null || (filter === "failed" ? item.fault : item.result?.galaxy_type === filter));
+  const kept = items.filter((item) => {
+    if (filter === null) return true;
+    return filter === "failed" ? item.fault : item.result?.galaxy_type === filter;
+  });
   const sign = order === "certain" ? -1 : 1;
   const rank = (item) => (item.result ? sign * item.result.confidence : 2);
   if (order !== "added") kept.sort((a, b) => rank(a) - rank(b));
@@ -195,7 +201,7 @@ function showList() {
   $("list").start = first + 1;
   $("nothing").hidden = now.length > 0;
   $("pages").hidden = pages === 1;
-  $("page").textContent = `${(first + 1).toLocaleString("en")} to ${(first + now.length).toLocaleString("en")} of ${all.length.toLocaleString("en")}`;
+  $("page").textContent = `${number(first + 1)} to ${number(first + now.length)} of ${number(all.length)}`;
   $("previous").disabled = view.page === 0;
   $("next").disabled = view.page === pages - 1;
 }
@@ -210,12 +216,12 @@ function showTotals() {
   lines.forEach(([filter, title, count], i) => {
     const line = list.children[i] ?? list.appendChild(totalLine());
     const button = line.firstElementChild;
-    const [label, bar, number] = button.children;
+    const [label, bar, figure] = button.children;
     button.filter = filter;
     button.className = filter === null ? "" : filter === "failed" ? "hue-failed" : hue(filter, classes);
     button.setAttribute("aria-pressed", String(view.filter === filter));
     label.textContent = title;
-    number.textContent = count.toLocaleString("en");
+    figure.textContent = number(count);
     bar.style.setProperty("--share", filter === null ? 0 : count / Math.max(1, done));
   });
 }
@@ -229,15 +235,18 @@ function totalLine() {
   return line;
 }
 
+/** With separators between the thousands. */
+function number(value) { return value.toLocaleString("en"); }
+
 let spoken = { at: 0, wasRunning: false };
 
 function showProgress() {
   const done = counts.done + counts.failed;
   const isRunning = done < items.length;
-  const failures = counts.failed ? `, ${counts.failed.toLocaleString("en")} failed` : "";
+  const failures = counts.failed ? `, ${number(counts.failed)} failed` : "";
   const text = isRunning
-    ? `${done.toLocaleString("en")} of ${items.length.toLocaleString("en")} done${failures}`
-    : `${counts.done.toLocaleString("en")} classified${failures}`;
+    ? `${number(done)} of ${number(items.length)} done${failures}`
+    : `${number(counts.done)} classified${failures}`;
   $("counted").textContent = text;
   $("bar").max = Math.max(1, items.length);
   $("bar").value = done;
@@ -309,7 +318,10 @@ function fileName(ending) {
   const local = new Date(now - 60_000 * now.getTimezoneOffset());
   return `galaxies-${local.toISOString().slice(0, 19).replaceAll(":", "")}.${ending}`;
 }
-$("csv").addEventListener("click", () => save(csv(finished(), [...new Set([...classes, ...perClass.keys()])]), "text/csv;charset=utf-8", fileName("csv")));
+$("csv").addEventListener("click", () => {
+  const columns = [...new Set([...classes, ...perClass.keys()])];
+  save(csv(finished(), columns), "text/csv;charset=utf-8", fileName("csv"));
+});
 $("ndjson").addEventListener("click", () => save(ndjson(finished()), "application/x-ndjson", fileName("ndjson")));
 
 meetServer();

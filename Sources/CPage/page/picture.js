@@ -33,10 +33,10 @@ export async function drawThumbnail(file, canvas, longest, isWanted) {
 }
 
 /** "inferno" by Nathaniel J. Smith and Stéfan van der Walt (2015, CC0), at 0, 1/17, … 1. Straight lines between are
-    within 5/255 of the whole table. Its lightness rises evenly, for every kind of colour vision. */
+    within 6/255 of the whole table. Its lightness rises evenly, for every kind of colour vision. */
 const inferno = [
-  0x000004, 0x0a0722, 0x1e0c45, 0x380962, 0x510e6c, 0x69166e, 0x801f6c, 0x982766, 0xb0315b, 0xc63d4d, 0xd94d3d, 0xe9612b,
-  0xf47918, 0xfa9407, 0xfcb014, 0xf8cd37, 0xf2ea69, 0xfcffa4,
+  0x000004, 0x0a0722, 0x1e0c45, 0x380962, 0x510e6c, 0x69166e, 0x801f6c, 0x982766, 0xb0315b, 0xc63d4d, 0xd94d3d,
+  0xe9612b, 0xf47918, 0xfa9407, 0xfcb014, 0xf8cd37, 0xf2ea69, 0xfcffa4,
 ].map((rgb) => [rgb >> 16, (rgb >> 8) & 255, rgb & 255]);
 
 /** Writes red, green, blue and full opacity for a value in 0...1. */

@@ -1,6 +1,6 @@
 // Talks to the server: a few requests at once, fewer and later when it says that it is too many.
 
-/** The server's no, or its silence (status 0). */
+/** The server's no, or its silence (status 0), or a file that cannot be read (-1). */
 export class Refusal extends Error {
   constructor(status, error, message, wait = null) {
     super(message);
@@ -9,7 +9,7 @@ export class Refusal extends Error {
   /** Whether the same request may succeed a little later. */
   get passes() { return [0, 429, 502, 503, 504].includes(this.status); }
   /** Whether somebody who asks again may fare better: not where the picture is to blame. */
-  get isWorthAnother() { return ![400, 413, 415].includes(this.status); }
+  get isWorthAnother() { return ![-1, 400, 413, 415].includes(this.status); }
 }
 
 const storage = "gx-serve key";
@@ -33,11 +33,12 @@ export function useKey(text) {
 export async function ask(path, { body, signal } = {}) {
   const headers = { Accept: "application/json" };
   if (key) headers.Authorization = `Bearer ${key}`;
-  if (body) headers["Content-Type"] = ["image/jpeg", "image/png"].includes(body.type) ? body.type : "application/octet-stream";
+  if (body) headers["Content-Type"] = /^image\/(jpeg|png)$/.test(body.type) ? body.type : "application/octet-stream";
   const limits = [AbortSignal.timeout(120_000), ...(signal ? [signal] : [])];
   try {
     const response = await fetch(path, {
-      method: body ? "POST" : "GET", body, headers, signal: AbortSignal.any(limits), credentials: "omit", cache: "no-store",
+      method: body ? "POST" : "GET", body, headers, signal: AbortSignal.any(limits), credentials: "omit",
+      cache: "no-store",
     });
     const answer = await response.json().catch((error) => {
       if (error instanceof SyntaxError) return null;
@@ -50,9 +51,11 @@ export async function ask(path, { body, signal } = {}) {
       seconds(response.headers.get("Retry-After")));
   } catch (error) {
     if (error instanceof Refusal || error.name === "AbortError") throw error;
-    if (error.name === "TimeoutError") throw new Refusal(0, "No answer", "The server did not answer within two minutes.");
+    if (error.name === "TimeoutError") {
+      throw new Refusal(0, "No answer", "The server did not answer within two minutes.");
+    }
     if (error.name === "NotReadableError" || error.name === "NotFoundError") {
-      throw new Refusal(-1, "Unreadable file", "The file has changed or gone since it was chosen. Please choose it again.");
+      throw new Refusal(-1, "Unreadable file", "The file has changed or gone since it was chosen.");
     }
     throw new Refusal(0, "No answer", "The server is out of reach, or broke off: a picture may be too large for it.");
   }

@@ -12,7 +12,8 @@ export function ndjson(items) { return items.map((item) => JSON.stringify(row(it
 
 /** Comma-separated values (RFC 4180): a line a picture, a column a class. */
 export function csv(items, classes) {
-  const lines = [["id", "galaxy_type", "confidence", ...classes.map((name) => `probability_${name}`), "error", "message"]];
+  const chances = classes.map((name) => `probability_${name}`);
+  const lines = [["id", "galaxy_type", "confidence", ...chances, "error", "message"]];
   for (const item of items) {
     const { id, galaxy_type, confidence, all_predictions, error, message } = row(item);
     const of = new Map((all_predictions ?? []).map((one) => [one.class, one.probability]));
