@@ -12,6 +12,13 @@ let libraries: [(name: String, uses: [String])] = [
   ("GXNet", ["GXCore", "CDNNL", "CKernels", "CSystem"]),
   ("GXTrain", ["GXCore", "GXStream", "GXCommand", "GXImage", "GXMetrics", "GXNet", "CSystem"]),
   ("GXBox", ["GXCore", "GXTrain", "CModel"]),
+  (
+    "GXServe",
+    [
+      "GXCore", "GXStream", "GXCommand", "GXImage", "GXSynth", "GXNet", "GXTrain", "CPage", "CMicroHTTPD", "CGnuTLS",
+      "CSystem",
+    ]
+  ),
 ]
 
 let commands: [(name: String, uses: [String])] = [
@@ -27,6 +34,7 @@ let commands: [(name: String, uses: [String])] = [
   ("gx-infer", ["GXImage", "GXNet", "GXTrain", "GXBox"]),
   ("gx-model", ["GXNet", "GXTrain", "GXBox"]),
   ("gx-eval", ["GXMetrics"]),
+  ("gx-serve", ["GXTrain", "GXBox", "GXServe"]),
 ]
 
 // Libraries whose tests read files from Tests/<library>Tests/Fixtures.
@@ -46,7 +54,10 @@ let package = Package(
     .systemLibrary(name: "CJPEG", pkgConfig: "libturbojpeg", providers: [.apt(["libturbojpeg0-dev"])]),
     .systemLibrary(name: "CPNG", pkgConfig: "libpng", providers: [.apt(["libpng-dev"])]),
     .systemLibrary(name: "CDNNL", providers: [.apt(["libdnnl-dev"])]),
+    .systemLibrary(name: "CMicroHTTPD", pkgConfig: "libmicrohttpd", providers: [.apt(["libmicrohttpd-dev"])]),
+    .systemLibrary(name: "CGnuTLS", pkgConfig: "gnutls", providers: [.apt(["libgnutls28-dev"])]),
     .target(name: "CModel", exclude: ["galaxy.safetensors"]),
+    .target(name: "CPage", exclude: ["page"]),
     // Compiled for speed in debug builds too, where tests would crawl otherwise.
     .target(name: "CKernels", cSettings: [.unsafeFlags(["-O3"])]),
   ]

@@ -11,9 +11,28 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
 #include <unistd.h>
+
+// Sockets: the constants are enumerators in some C libraries and macros in others. None of these waits.
+static inline int gx_stream_socket(int family) { return socket(family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0); }
+static inline int gx_datagram_socket(void) { return socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0); }
+static inline int gx_accept(int fd, struct sockaddr *address, socklen_t *size) {
+  const int client = accept(fd, address, size);
+  if (client >= 0) {
+    fcntl(client, F_SETFD, FD_CLOEXEC);
+    fcntl(client, F_SETFL, fcntl(client, F_GETFL) | O_NONBLOCK);
+  }
+  return client;
+}
+static inline long gx_send(int fd, const void *bytes, size_t count) {
+  return send(fd, bytes, count, MSG_DONTWAIT | MSG_NOSIGNAL);
+}
+static inline long gx_receive(int fd, void *bytes, size_t count) { return recv(fd, bytes, count, MSG_DONTWAIT); }
+static inline int gx_end_reading(int fd) { return shutdown(fd, SHUT_RD); }
+static inline int gx_end(int fd) { return shutdown(fd, SHUT_RDWR); }
 
 #ifndef F_SETPIPE_SZ
 #define F_SETPIPE_SZ 1031

@@ -101,7 +101,8 @@ public final class ByteSink {
   }
 }
 
-/// A sequential reader on a descriptor: memory-mapped where it is a regular file, else through a buffer.
+/// A sequential reader on a descriptor (memory-mapped where it is a regular file, else through a buffer), or on
+/// whatever else gives bytes.
 ///
 /// What it gives out of a mapping are views, not copies. Pages that lie behind are handed back to the
 /// kernel, so that what is resident does not grow with the file.
@@ -112,6 +113,8 @@ public final class ByteSource {
 
   private let descriptor: Int32
   private var owned = false
+  /// Where there is no descriptor: copies up to so many bytes, and returns how many; 0 at the end.
+  private let reading: ((UnsafeMutableRawBufferPointer) throws -> Int)?
   private let mapping: Mapping?
   private var position = 0  // in the mapping, or in the buffer
   private var released = 0
@@ -122,6 +125,7 @@ public final class ByteSource {
   public init(descriptor: Int32 = STDIN_FILENO, name: String = "stdin", map: Bool = true) {
     self.descriptor = descriptor
     self.name = name
+    reading = nil
     mapping = map ? Mapping(descriptor: descriptor) : nil
     if mapping != nil {
       position = max(0, Int(lseek(descriptor, 0, SEEK_CUR)))
@@ -131,6 +135,15 @@ public final class ByteSource {
       _ = gx_set_pipe_size(descriptor, Int32(bufferSize))
       buffer = .allocate(byteCount: bufferSize, alignment: 64)
     }
+  }
+
+  /// What `reading` gives: it copies one or more bytes, as many as it likes, and returns how many; 0 at the end.
+  public init(name: String, reading: @escaping (UnsafeMutableRawBufferPointer) throws -> Int) {
+    descriptor = -1
+    self.name = name
+    self.reading = reading
+    mapping = nil
+    buffer = .allocate(byteCount: bufferSize, alignment: 64)
   }
 
   /// Opens `path`, or stdin for `-`.
@@ -300,6 +313,7 @@ public final class ByteSource {
   }
 
   private func readSome(_ out: UnsafeMutableRawBufferPointer) throws -> Int {
+    if let reading { return try reading(out) }
     while true {
       let n = Glibc.read(descriptor, out.baseAddress, out.count)
       if n >= 0 { return n }

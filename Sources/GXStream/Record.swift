@@ -84,7 +84,13 @@ public final class RecordReader {
   /// Where the pixels of the record last read begin in the stream; nil if it has none.
   public private(set) var pixelOffset: Int?
 
-  public init(_ source: ByteSource) { tar = TarReader(source) }
+  private let recordLimit: Int
+
+  /// - Parameter recordLimit: The largest record, all its members together, in bytes.
+  public init(_ source: ByteSource, recordLimit: Int = Limits.recordBytes) {
+    tar = TarReader(source, memberLimit: recordLimit)
+    self.recordLimit = recordLimit
+  }
 
   /// The next record, or nil behind the proven end.
   /// - Throws: where the stream breaks off or is no tar.
@@ -92,7 +98,7 @@ public final class RecordReader {
     while let first = try ahead ?? tar.next() {
       ahead = nil
       guard let (key, ext) = Self.split(first.name) else { continue }
-      var builder = RecordBuilder(key: key)
+      var builder = RecordBuilder(key: key, limit: recordLimit)
       builder.add(ext, first)
       var end = tar.offset
       while let member = try tar.next() {
@@ -129,7 +135,12 @@ private struct RecordBuilder {
   var bytes = 0
   var failure: String?
 
-  init(key: String) { result = Record(key: key) }
+  let limit: Int
+
+  init(key: String, limit: Int) {
+    result = Record(key: key)
+    self.limit = limit
+  }
 
   func has(_ ext: String) -> Bool { seen.contains(ext) }
 
@@ -138,8 +149,8 @@ private struct RecordBuilder {
     do throws(GXError) {
       let data = try member.content.get()
       bytes += data.count
-      guard bytes <= Limits.recordBytes else {
-        throw GXError("the record is larger than the limit of \(Limits.recordBytes) bytes")
+      guard bytes <= limit else {
+        throw GXError("the record is larger than the limit of \(limit) bytes")
       }
       guard seen.count <= Limits.recordMembers else {
         throw GXError("the record has more than \(Limits.recordMembers) members")

@@ -18,9 +18,14 @@ struct TarReader {
   private static let headerLimit = 1 << 20
 
   let source: ByteSource
+  private let memberLimit: Int
   private var ended = false
 
-  init(_ source: ByteSource) { self.source = source }
+  /// - Parameter memberLimit: The most bytes of a member that are taken into memory.
+  init(_ source: ByteSource, memberLimit: Int = Limits.recordBytes) {
+    self.source = source
+    self.memberLimit = memberLimit
+  }
 
   /// Bytes read so far: behind a member, the end of its padding.
   var offset: Int { source.offset }
@@ -113,9 +118,9 @@ struct TarReader {
   }
 
   private func content(_ size: Int) throws -> Result<Storage, GXError> {
-    guard size <= Limits.recordBytes else {
+    guard size <= memberLimit else {
       try skip(size)
-      return .failure(GXError("\(size) bytes is larger than the limit of \(Limits.recordBytes) bytes"))
+      return .failure(GXError("\(size) bytes is larger than the limit of \(memberLimit) bytes"))
     }
     guard let storage = try source.take(size) else { throw fault(source.offset, "ends where \(size) bytes should be") }
     try source.skip(padding(size))

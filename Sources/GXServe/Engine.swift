@@ -1,0 +1,169 @@
+import GXCommand
+import GXCore
+import GXImage
+import GXStream
+import GXTrain
+
+/// One model, or several whose probabilities are averaged, ready to classify picture files. Safe from many threads.
+public final class Engine: Sendable {
+  private struct Member: Sendable {
+    let classifier: Classifier
+    /// What a decoded picture still has to go through.
+    let steps: [PixelOp]
+    /// For each class of the ensemble, its place in this model's list.
+    let order: [Int]
+  }
+
+  /// The classes by the names that the first model gives them, in its order.
+  let classes: [String]
+  /// `[height, width]` of the first model's pictures, in pixels.
+  let inputSize: [Int]
+  private let members: [Member]
+  /// nil where the first model has no layer to explain by.
+  private let explainer: EngineExplainer?
+
+  /// - Throws: `GXError` where a model does not work, does not take pictures, or has other classes than the first.
+  public init(_ models: [Model]) throws {
+    guard let first = models.first else { throw GXError("no model") }
+    let classes = first.classes
+    self.classes = classes
+    inputSize = Array(first.input.prefix(2))
+    members = try models.map { model in
+      let order = classes.compactMap(model.classes.firstIndex)
+      guard order.count == classes.count, model.classes.count == classes.count else {
+        throw GXError(
+          "models of an ensemble must have the same classes: \(classes.joined(separator: ", ")); "
+            + model.classes.joined(separator: ", "))
+      }
+      let classifier = try Classifier(model)
+      return Member(classifier: classifier, steps: try classifier.steps(for: Self.record(Self.blank(64))), order: order)
+    }
+    explainer = try? EngineExplainer(first, steps: members[0].steps)
+  }
+
+  /// A picture as the decoder gives it, with the history that says so.
+  private static func record(_ picture: Tensor) -> Record { Record(id: "picture", meta: ["ops": []], tensor: picture) }
+
+  private static func blank(_ size: Int) throws -> Tensor {
+    try Tensor(.u8, [size, size, 3]) { _ = $0.initializeMemory(as: UInt8.self, repeating: 0) }
+  }
+
+  /// Classifies and explains blank pictures on as many threads as will work at once, so that each has its network, and the first
+  /// client does not wait for it to be built.
+  /// - Throws: `GXError` where the model does not work.
+  public func warmUp(threads: Int) throws {
+    let picture = try Self.blank(max(64, inputSize.max() ?? 64))
+    let gate = Monitor()
+    nonisolated(unsafe) var running = 0
+    nonisolated(unsafe) var finished = 0
+    nonisolated(unsafe) var failure: (any Error)?
+    for _ in 0..<threads {
+      detachThread {
+        gate.locked { running += 1 }
+        do {
+          // Once more for as long as another has not begun: only threads at work together need a network each.
+          repeat { try self.tryOut(picture) } while gate.locked({ running < threads && failure == nil })
+        } catch {
+          gate.locked { failure = error }
+        }
+        gate.locked {
+          finished += 1
+          gate.signalAll()
+        }
+      }
+    }
+    try gate.locked {
+      while finished < threads { gate.wait() }
+      if let failure { throw failure }
+    }
+  }
+
+  private func tryOut(_ picture: Tensor) throws {
+    let prediction = Prediction(classes: classes, probabilities: try probabilities(of: picture))
+    _ = try explainer?.explain(picture, prediction, class: classes[0])
+  }
+
+  /// What a picture file shows: a probability for each class, 1 in sum.
+  /// - Throws: `GXError` where it is no picture that can be decoded, or has more than `maxPixels` pixels.
+  func classify(_ file: [UInt8], maxPixels: Int) throws -> Prediction {
+    let picture = try file.withUnsafeBytes { try Image.decode($0, maxPixels: maxPixels) }
+    return Prediction(classes: classes, probabilities: try probabilities(of: picture))
+  }
+
+  /// Where in a picture file the evidence for a class lies.
+  /// - Parameter name: As the model names it, or as it is shown; nil is the likeliest.
+  /// - Throws: `GXError` as `classify`, and `Unexplained`.
+  func explain(_ file: [UInt8], class name: String?, maxPixels: Int) throws -> Explanation {
+    guard let explainer else { throw Unexplained.model }
+    let picture = try file.withUnsafeBytes { try Image.decode($0, maxPixels: maxPixels) }
+    let prediction = Prediction(classes: classes, probabilities: try probabilities(of: picture))
+    guard let name else { return try explainer.explain(picture, prediction, class: prediction.ranking[0].name) }
+    guard let found = classes.first(where: { $0 == name || GalaxyTypes.shown($0) == name }) else {
+      throw Unexplained.noClass
+    }
+    return try explainer.explain(picture, prediction, class: found)
+  }
+
+  /// Why there is no explanation, where the picture is not at fault.
+  enum Unexplained: Error {
+    /// It has no layer to explain by.
+    case model
+    case noClass
+  }
+
+  private func probabilities(of picture: Tensor) throws -> [Float] {
+    var sums = [Float](repeating: 0, count: classes.count)
+    for member in members {
+      let result = try member.classifier.classify(picture, after: member.steps)
+      for (i, place) in member.order.enumerated() { sums[i] += result.probabilities[place] }
+    }
+    return sums.map { $0 / Float(members.count) }
+  }
+}
+
+/// What was found out about a picture.
+struct Prediction: Sendable {
+  /// Classes and their probabilities, the likeliest first; equals in the model's order.
+  let ranking: [(name: String, probability: Float)]
+
+  init(classes: [String], probabilities: [Float]) {
+    let order = probabilities.indices.sorted { (probabilities[$1], $0) < (probabilities[$0], $1) }
+    ranking = order.map { (classes[$0], probabilities[$0]) }
+  }
+
+  /// The fields that every answer about a picture has.
+  var json: JSONObject {
+    let best = ranking[0]
+    return [
+      "success": true, "galaxy_type": .string(GalaxyTypes.shown(best.name)), "confidence": .float(best.probability),
+      "confidence_percentage": .string(Self.percentage(best.probability)),
+      "all_predictions": .array(
+        ranking.map {
+          [
+            "class": .string(GalaxyTypes.shown($0.name)), "probability": .float($0.probability),
+            "percentage": .string(Self.percentage($0.probability)),
+          ]
+        }),
+    ]
+  }
+
+  /// A probability as `93.00%`.
+  static func percentage(_ probability: Float) -> String {
+    let hundredths = Int((Double(probability) * 10000).rounded())
+    let (whole, rest) = hundredths.quotientAndRemainder(dividingBy: 100)
+    return "\(whole).\(rest < 10 ? "0" : "")\(rest)%"
+  }
+}
+
+/// A value that can be replaced while others use it: who has read it keeps what was there.
+final class Live<Value: Sendable>: @unchecked Sendable {
+  private let monitor = Monitor()
+  private var value: Value
+
+  init(_ value: Value) { self.value = value }
+
+  var now: Value {
+    get { monitor.locked { value } }
+    set { monitor.locked { value = newValue } }
+  }
+}

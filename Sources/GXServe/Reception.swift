@@ -1,0 +1,45 @@
+import GXCore
+
+/// What body readers share.
+struct Reception: Sendable {
+  let settings: Settings
+  let budget: Budget
+  let queue: ClassifyQueue
+  /// Of the answer: what tells the client of its rate limits.
+  let headers: [(name: String, value: String)]
+  let wake: @Sendable () -> Void
+
+  func fault(
+    _ status: Int, error: String? = nil, _ message: String, _ rejection: Rejection,
+    headers more: [(name: String, value: String)] = []
+  ) -> Response {
+    .fault(status, error: error, message, rejection, headers: headers + more)
+  }
+
+  var busy: Response {
+    fault(
+      503, "The server has as much to do as it can take; try again in a moment.", .queueFull,
+      headers: [("Retry-After", "1")])
+  }
+
+  var noMemory: Response {
+    fault(
+      503, "The server holds as many uploads as it can; try again in a moment.", .memory,
+      headers: [("Retry-After", "2")])
+  }
+
+  func tooLarge(_ limit: Int, _ what: String) -> Response {
+    fault(413, "\(what) is over the limit of \(limit) bytes.", .tooLarge)
+  }
+
+  func unsupported(_ wanted: String) -> Response { fault(415, "This path takes \(wanted).", .mediaType) }
+
+  func malformed(_ error: GXError) -> Response { fault(400, "The form cannot be read: \(error.message).", .badRequest) }
+
+  func nothing(_ message: String) -> Response { fault(400, error: "No image provided", message, .badRequest) }
+
+  /// What reads the request's form.
+  func form(_ head: RequestHead) throws(GXError) -> Multipart {
+    try Multipart(contentType: head.header("content-type") ?? "", headerLimit: settings.partHeaderBytes)
+  }
+}

@@ -1,0 +1,117 @@
+import GXCommand
+import GXCore
+import GXStream
+import Glibc
+
+/// A server from start to stop: loads, opens its port when all is ready, and then does what signals tell it.
+public final class Server: Sendable {
+  /// Everything that is read anew on SIGHUP.
+  public struct Sources: Sendable {
+    let engine: @Sendable () throws -> Engine
+    let keys: @Sendable () throws -> KeyStore
+
+    public init(engine: @escaping @Sendable () throws -> Engine, keys: @escaping @Sendable () throws -> KeyStore) {
+      (self.engine, self.keys) = (engine, keys)
+    }
+  }
+
+  /// PEM files.
+  public typealias CertificateFiles = (chain: String, key: String)
+
+  private let settings: Settings
+  private let sources: Sources
+  private let log: AccessLog
+  private let service: Service
+  private let http: HTTPServer
+
+  /// Loads the model, warms it up, and only then begins to listen.
+  /// - Parameters:
+  ///   - endpoints: Where to listen, unless systemd hands sockets over.
+  ///   - accessLog: nil is stderr.
+  /// - Throws: `GXError` where something does not load, or a port is taken.
+  public init(
+    _ settings: Settings, _ sources: Sources, endpoints: [Endpoint], certificate: CertificateFiles?, accessLog: String?
+  ) throws {
+    self.settings = settings
+    self.sources = sources
+    Self.prepareProcess()
+    let certificate = try certificate.map { files in
+      HTTPServer.Certificate(chain: try Self.text(files.chain), key: try Self.text(files.key))
+    }
+    let keys = try sources.keys()
+    guard settings.isPublic || !keys.keys.isEmpty else {
+      throw GXError(
+        "there are no keys yet, so nobody could use it: make one with 'gx-serve keys add NAME', "
+          + "or let everybody in with --public")
+    }
+    let engine = try sources.engine()
+    try engine.warmUp(threads: settings.workers)
+    log = try AccessLog(path: accessLog)
+    service = Service(
+      engine, keys, settings, log, files: try Page.files() + Samples.files(), isTLS: certificate != nil)
+    let inherited = Systemd.sockets()
+    let sockets = try inherited.isEmpty ? endpoints.map(ListenSocket.open) : inherited
+    let names = sockets.map(ListenSocket.name)
+    http = try HTTPServer(sockets, certificate, settings, service)
+    // Scripts read this line to learn a port that was left to the system.
+    for name in names { Log.always("listening on \(certificate == nil ? "http" : "https")://\(name)/") }
+    Systemd.notify("READY=1")
+  }
+
+  /// Waits for signals, and returns once one of them said to stop and all requests are answered.
+  public func run() {
+    var set = Self.signals()
+    while true {
+      var signal: Int32 = 0
+      guard sigwait(&set, &signal) == 0 else { continue }
+      if signal != SIGHUP { break }
+      reload()
+    }
+    Systemd.notify("STOPPING=1")
+    Log.note("stopping: \(http.requests) requests under way")
+    http.drain()
+    log.flush()
+  }
+
+  /// Model and keys anew; if they do not load, or the model does not work, the old ones stay.
+  private func reload() {
+    log.reopen()
+    do {
+      let keys = try sources.keys()
+      guard settings.isPublic || !keys.keys.isEmpty else { throw GXError("there are no keys") }
+      let engine = try sources.engine()
+      try engine.warmUp(threads: settings.workers)
+      service.engine.now = engine
+      service.access.replace(keys: keys)
+      service.metrics.count(reload: true)
+      Log.note("reloaded model and keys")
+    } catch {
+      service.metrics.count(reload: false)
+      Log.error("not reloaded, the old model and keys stay: \(error)")
+    }
+  }
+
+  /// Signals are waited for by `run`; every thread that is started from here on leaves them to it.
+  private static func prepareProcess() {
+    Signals.deferInterrupts()
+    var set = signals()
+    pthread_sigmask(SIG_BLOCK, &set, nil)
+    // Each connection is a descriptor.
+    var limit = rlimit()
+    if getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0 {
+      limit.rlim_cur = limit.rlim_max
+      setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
+    }
+  }
+
+  private static func signals() -> sigset_t {
+    var set = sigset_t()
+    sigemptyset(&set)
+    for number in [SIGTERM, SIGINT, SIGHUP] { sigaddset(&set, number) }
+    return set
+  }
+
+  private static func text(_ path: String) throws(GXError) -> String {
+    String(decoding: try readFile(path, limit: 1 << 20), as: UTF8.self)
+  }
+}
