@@ -13,11 +13,21 @@ struct RequestHead: Sendable {
 
   init(method: String, target: String, headers: [(name: String, value: String)], peer: Address) {
     self.method = method
+    let target = Self.origin(target)
     let mark = target.utf8.firstIndex(of: UInt8(ascii: "?"))
     path = String(target[..<(mark ?? target.endIndex)])
     query = mark.map { String(target[target.index(after: $0)...]) } ?? ""
     self.headers = headers
     self.peer = peer
+  }
+
+  /// A target without scheme and authority, which every server must take (RFC 9112, 3.2.2).
+  private static func origin(_ target: String) -> Substring {
+    guard let scheme = ["http://", "https://"].first(where: { target.prefix($0.count).lowercased() == $0 }) else {
+      return Substring(target)
+    }
+    let rest = target.dropFirst(scheme.count)
+    return rest.firstIndex { $0 == "/" || $0 == "?" }.map { rest[$0...] } ?? "/"
   }
 
   /// All values of a header, by its lower-case name.

@@ -67,7 +67,7 @@ import Testing
   }
 
   @Test func percentagesHaveTwoDecimals() {
-    for (value, text) in [(0.93, "93.00%"), (1, "100.00%"), (0, "0.00%"), (0.00004, "0.00%"), (0.00005, "0.01%")] {
+    for (value, text) in [(0.93, "93.00%"), (1, "100.00%"), (0, "0.00%"), (0.00004, "0.00%"), (0.00006, "0.01%")] {
       #expect(Prediction.percentage(Float(value)) == text)
     }
   }
@@ -91,6 +91,7 @@ import Testing
     #expect(head("/a?b=c").parameter("c") == nil)
     #expect(head("/a?b=%ff").parameter("b") == nil)
     #expect(head("/a?b=%").parameter("b") == "%")
+    #expect(head("HTTP://a.example:80/b?c=d").path == "/b" && head("http://a.example").path == "/")
     #expect(head("?").path == "" && head("").query == "")
   }
 
