@@ -117,9 +117,13 @@ struct Response: Sendable {
   /// Why a request was turned away, for the metrics; nil where it was not.
   var rejection: Rejection?
 
-  init(_ status: Int, type: String, _ body: Body, headers: [(name: String, value: String)] = []) {
+  /// - Parameter maxAge: Seconds for which it may be kept by the client; nil is not at all.
+  init(
+    _ status: Int, type: String, _ body: Body, headers: [(name: String, value: String)] = [], maxAge: Int? = nil
+  ) {
     self.status = status
-    self.headers = [("Content-Type", type)] + headers
+    let caching = maxAge.map { "max-age=\($0)" } ?? "no-store"
+    self.headers = [("Content-Type", type), ("Cache-Control", caching)] + headers
     self.body = body
   }
 
@@ -176,8 +180,7 @@ enum Rejection: String, CaseIterable, Sendable {
   case timeout
   case queueFull = "queue_full"
   case memory
-  case stopping
-  case fault
+  case connections
 }
 
 /// What an answer is streamed from.

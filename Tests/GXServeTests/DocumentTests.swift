@@ -51,7 +51,8 @@ import Testing
     metrics.count(picture: "a \"b\"\\\n")
     metrics.count(picture: nil)
     metrics.count(reload: false)
-    let lines = metrics.text([("gx_queue_depth", "Waiting.", 3)]).split(separator: "\n").map(String.init)
+    metrics.watch("gx_queue_depth", "Waiting.") { 3 }
+    let lines = metrics.text.split(separator: "\n").map(String.init)
     for line in [
       #"gx_requests_total{route="/api/classify",status="200"} 1"#,
       #"gx_request_seconds_bucket{route="/api/classify",le="0.005"} 1"#,
