@@ -5,90 +5,6 @@ import GXCommand
 import GXCore
 import Glibc
 
-/// What is done with a request once its head is there.
-enum Intake {
-  case answer(Response)
-  /// The body goes to a reader, which answers.
-  case read(any BodyReader)
-}
-
-/// What a request is known by, once its head is there.
-struct Tag: Sendable {
-  /// The route's path; `other` where there is no such.
-  var route = "other"
-  var client: Address
-  /// The name of its key.
-  var key: String?
-}
-
-/// What an exchange came to, for the log and the metrics.
-struct Outcome: Sendable {
-  /// nil where no head ever came.
-  let head: RequestHead?
-  let tag: Tag
-  /// nil where libmicrohttpd answered what was no HTTP, or nobody answered.
-  let status: Int?
-  let bytesIn: Int
-  let bytesOut: Int
-  let seconds: Double
-  let rejection: Rejection?
-}
-
-/// What stands behind the protocol. Called on the network's thread: nothing may block.
-protocol Application: AnyObject, Sendable {
-  /// - Parameter wake: calls a sleeping request's reader again, from any thread.
-  func begin(_ head: RequestHead, wake: @escaping @Sendable () -> Void) -> (Tag, Intake)
-  func finished(_ outcome: Outcome)
-  /// Headers of every answer.
-  var commonHeaders: [(name: String, value: String)] { get }
-}
-
-/// A request and its answer under way.
-private final class Exchange: @unchecked Sendable {
-  let target: String
-  let connection: Connection
-  private let handle: OpaquePointer
-  private let monitor = Monitor()
-  private var isAsleep = false
-  private var mustWake = false
-
-  // Touched by the network's thread alone.
-  var head: RequestHead?
-  var tag: Tag
-  var reader: (any BodyReader)?
-  var response: Response?
-  var rows: (any RowSource)?
-  var status: Int?
-  var begin = now()
-  /// When the body began, later by the time that it was kept waiting.
-  var bodyBegin = 0.0
-  var sleepBegin = 0.0
-  var bytesIn = 0
-  var bytesOut = 0
-
-  init(target: String, connection: Connection, handle: OpaquePointer) {
-    (self.target, self.connection, self.handle) = (target, connection, handle)
-    tag = Tag(client: connection.address)
-  }
-
-  /// On the network's thread: the connection is left alone until it is woken.
-  func sleep() {
-    monitor.locked {
-      MHD_suspend_connection(handle)
-      isAsleep = true
-      if mustWake { resume() }
-    }
-  }
-
-  /// From any thread. Where the exchange is not asleep, it will not fall asleep the next time.
-  func wake() { monitor.locked { if isAsleep { resume() } else { mustWake = true } } }
-
-  private func resume() {
-    (isAsleep, mustWake) = (false, false)
-    MHD_resume_connection(handle)
-  }
-}
-
 /// The HTTP server: libmicrohttpd on one thread, which parses, takes bodies in and sends answers out, and never waits.
 final class HTTPServer: @unchecked Sendable {
   struct Certificate: Sendable {
@@ -179,7 +95,9 @@ final class HTTPServer: @unchecked Sendable {
 
   fileprivate func mayAccept(_ address: UnsafePointer<sockaddr>?) -> MHD_Result {
     guard let address = Address(address) else { return .NO }
-    return connections.mayOpen(address) ? .YES : .NO
+    if connections.mayOpen(address) { return .YES }
+    application.turnedAway()
+    return .NO
   }
 
   fileprivate func connection(

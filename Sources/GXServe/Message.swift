@@ -13,11 +13,21 @@ struct RequestHead: Sendable {
 
   init(method: String, target: String, headers: [(name: String, value: String)], peer: Address) {
     self.method = method
+    let target = Self.origin(target)
     let mark = target.utf8.firstIndex(of: UInt8(ascii: "?"))
     path = String(target[..<(mark ?? target.endIndex)])
     query = mark.map { String(target[target.index(after: $0)...]) } ?? ""
     self.headers = headers
     self.peer = peer
+  }
+
+  /// A target without scheme and authority, which every server must take (RFC 9112, 3.2.2).
+  private static func origin(_ target: String) -> Substring {
+    guard let scheme = ["http://", "https://"].first(where: { target.prefix($0.count).lowercased() == $0 }) else {
+      return Substring(target)
+    }
+    let rest = target.dropFirst(scheme.count)
+    return rest.firstIndex { $0 == "/" || $0 == "?" }.map { rest[$0...] } ?? "/"
   }
 
   /// All values of a header, by its lower-case name.
@@ -107,9 +117,13 @@ struct Response: Sendable {
   /// Why a request was turned away, for the metrics; nil where it was not.
   var rejection: Rejection?
 
-  init(_ status: Int, type: String, _ body: Body, headers: [(name: String, value: String)] = []) {
+  /// - Parameter maxAge: Seconds for which it may be kept by the client; nil is not at all.
+  init(
+    _ status: Int, type: String, _ body: Body, headers: [(name: String, value: String)] = [], maxAge: Int? = nil
+  ) {
     self.status = status
-    self.headers = [("Content-Type", type)] + headers
+    let caching = maxAge.map { "max-age=\($0)" } ?? "no-store"
+    self.headers = [("Content-Type", type), ("Cache-Control", caching)] + headers
     self.body = body
   }
 
@@ -166,8 +180,7 @@ enum Rejection: String, CaseIterable, Sendable {
   case timeout
   case queueFull = "queue_full"
   case memory
-  case stopping
-  case fault
+  case connections
 }
 
 /// What an answer is streamed from.

@@ -20,6 +20,7 @@ final class Metrics: @unchecked Sendable {
   private var rejections: [Rejection: Int] = [:]
   private var pictures: [String: Int] = [:]
   private var reloads = (done: 0, failed: 0)
+  private var gauges: [(name: String, help: String, read: @Sendable () -> Int)] = []
 
   /// A request that was answered, `seconds` after its head was there.
   func count(route: String, status: Int, seconds: Double, _ rejection: Rejection?) {
@@ -41,8 +42,21 @@ final class Metrics: @unchecked Sendable {
 
   func count(reload done: Bool) { monitor.locked { if done { reloads.done += 1 } else { reloads.failed += 1 } } }
 
-  /// - Parameter gauges: what others know: name, help, value now.
-  func text(_ gauges: [(name: String, help: String, value: Int)]) -> String {
+  /// One more number that is asked for each time.
+  func watch(_ name: String, _ help: String, _ read: @escaping @Sendable () -> Int) {
+    monitor.locked { gauges.append((name, help, read)) }
+  }
+
+  /// All of it.
+  var text: String {
+    let gauges = monitor.locked { self.gauges }.map { ($0.name, $0.help, value: $0.read()) }
+    return counters
+      + gauges.map { name, help, value in
+        "# HELP \(name) \(help)\n# TYPE \(name) gauge\n\(name) \(value)\n"
+      }.joined()
+  }
+
+  private var counters: String {
     monitor.locked {
       var out = ""
       func head(_ name: String, _ type: String, _ help: String) {
@@ -76,10 +90,6 @@ final class Metrics: @unchecked Sendable {
       head("gx_reloads_total", "counter", "Reloads of model and keys, by outcome.")
       out +=
         "gx_reloads_total{outcome=\"done\"} \(reloads.done)\ngx_reloads_total{outcome=\"failed\"} \(reloads.failed)\n"
-      for gauge in gauges {
-        head(gauge.name, "gauge", gauge.help)
-        out += "\(gauge.name) \(gauge.value)\n"
-      }
       return out
     }
   }

@@ -11,7 +11,7 @@ enum OpenAPI {
     for route in routes.all {
       var item = JSONObject()
       for method in route.methods {
-        item[method.lowercased()] = .object(operation(method, route, isPublic: isPublic))
+        item[method.lowercased()] = .object(operation(method, route, classes, isPublic: isPublic))
       }
       paths[route.path] = .object(item)
     }
@@ -31,7 +31,7 @@ enum OpenAPI {
     ]
   }
 
-  private static func operation(_ method: String, _ route: Route, isPublic: Bool) -> JSONObject {
+  private static func operation(_ method: String, _ route: Route, _ classes: [String], isPublic: Bool) -> JSONObject {
     var operation = JSONObject()
     if method == "OPTIONS" {
       operation["summary"] = "What this path takes; the answer to a browser's preflight"
@@ -44,7 +44,7 @@ enum OpenAPI {
     if let scope = route.scope {
       operation["description"] = .string("Needs a key with the scope `\(scope.rawValue)`, unless the server is public.")
     }
-    if case .explain = route.action { operation["parameters"] = [classParameter] }
+    if case .explain = route.action { operation["parameters"] = [classParameter(classes)] }
     if let body = requestBody(route) { operation["requestBody"] = .object(body) }
     operation["responses"] = ["200": success(route, hasContent: method != "HEAD")]
     return withStatuses(route.statuses.filter { $0 != 200 }, operation, hasContent: method != "HEAD")
@@ -96,10 +96,13 @@ enum OpenAPI {
     "X-RateLimit-Reset": ["description": "Seconds until all may come again", "schema": ["type": "integer"]],
   ]
 
-  private static let classParameter: JSON = [
-    "name": "class", "in": "query", "required": false, "schema": ["type": "string"],
-    "description": "The class to explain; where it is not given, the one that was predicted.",
-  ]
+  private static func classParameter(_ classes: [String]) -> JSON {
+    [
+      "name": "class", "in": "query", "required": false,
+      "schema": ["type": "string", "enum": .array(classes.map { .string(GalaxyTypes.shown($0)) })],
+      "description": "The class to explain; where it is not given, the one that was predicted.",
+    ]
+  }
 
   private static func requestBody(_ route: Route) -> JSONObject? {
     let binary: JSON = ["type": "string", "format": "binary"]
@@ -117,7 +120,8 @@ enum OpenAPI {
       ]
     case .batch:
       let files: JSON = [
-        "type": "object", "properties": ["images": ["type": "array", "items": binary]], "required": ["images"],
+        "type": "object", "properties": ["images": ["type": "array", "items": binary, "minItems": 1]],
+        "required": ["images"],
       ]
       return [
         "required": true,

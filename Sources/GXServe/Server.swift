@@ -53,6 +53,7 @@ public final class Server: Sendable {
     let sockets = try inherited.isEmpty ? endpoints.map(ListenSocket.open) : inherited
     let names = sockets.map(ListenSocket.name)
     http = try HTTPServer(sockets, certificate, settings, service)
+    service.metrics.watch("gx_connections", "Open connections.") { [http] in http.connections.count }
     // Scripts read this line to learn a port that was left to the system.
     for name in names { Log.always("listening on \(certificate == nil ? "http" : "https")://\(name)/") }
     Systemd.notify("READY=1")

@@ -26,6 +26,7 @@ final class Service: Application, Sendable {
     archives = ClassifyQueue(workers: 4, limit: 4)
     budget = Budget(settings.uploadBytes)
     commonHeaders = Self.securityHeaders(isTLS: isTLS)
+    watch()
   }
 
   private static func securityHeaders(isTLS: Bool) -> [(name: String, value: String)] {
@@ -108,10 +109,10 @@ final class Service: Application, Sendable {
     case .info: return .answer(.json(info(engine)).adding(headers))
     case .metrics:
       return .answer(
-        Response(200, type: "text/plain; version=0.0.4; charset=utf-8", .bytes(Array(metrics.text(gauges).utf8)))
+        Response(200, type: "text/plain; version=0.0.4; charset=utf-8", .bytes(Array(metrics.text.utf8)))
           .adding(headers))
     case .openAPI: return .answer(.json(OpenAPI.document(routes, classes: engine.classes, isPublic: settings.isPublic)))
-    case .file(let file): return .answer(Response(200, type: file.type, .bytes(file.bytes)).cached)
+    case .file(let file): return .answer(Response(200, type: file.type, .bytes(file.bytes), maxAge: 300))
     }
   }
 
@@ -215,19 +216,19 @@ final class Service: Application, Sendable {
 
   // MARK: What is counted and told
 
-  private var gauges: [(name: String, help: String, value: Int)] {
-    let depth = queue.depth
-    return [
-      ("gx_queue_depth", "Pictures that wait for a worker.", depth.waiting),
-      ("gx_working", "Workers at work.", depth.working),
-      ("gx_upload_bytes", "Memory that uploads hold.", budget.inUse),
-      ("gx_access_log_dropped", "Lines of the access log that could not be written.", log.dropped),
-    ]
+  private func watch() {
+    let (queue, budget, log) = (queue, budget, log)
+    metrics.watch("gx_queue_depth", "Pictures that wait for a worker.") { queue.depth.waiting }
+    metrics.watch("gx_working", "Workers at work.") { queue.depth.working }
+    metrics.watch("gx_upload_bytes", "Memory that uploads hold.") { budget.inUse }
+    metrics.watch("gx_access_log_dropped", "Lines of the access log that could not be written.") { log.dropped }
   }
+
+  func turnedAway() { metrics.count(.connections) }
 
   func finished(_ outcome: Outcome) {
     let tag = outcome.tag
-    if let rejection = outcome.rejection, outcome.head == nil { metrics.count(rejection) }
+    if outcome.head == nil { metrics.count(outcome.rejection ?? .badRequest) }
     if outcome.head != nil, let status = outcome.status {
       metrics.count(route: tag.route, status: status, seconds: outcome.seconds, outcome.rejection)
     }
@@ -249,7 +250,4 @@ extension Response {
     copy.headers += more
     return copy
   }
-
-  /// Files change with the binary alone, but nothing says when that does.
-  fileprivate var cached: Response { adding([("Cache-Control", "max-age=300")]) }
 }

@@ -56,7 +56,7 @@ enum Run {
 }
 
 /// A folder that goes when the test is over.
-final class Scratch {
+final class Scratch: Sendable {
   let url: URL
 
   init() throws {

@@ -51,7 +51,8 @@ import Testing
     metrics.count(picture: "a \"b\"\\\n")
     metrics.count(picture: nil)
     metrics.count(reload: false)
-    let lines = metrics.text([("gx_queue_depth", "Waiting.", 3)]).split(separator: "\n").map(String.init)
+    metrics.watch("gx_queue_depth", "Waiting.") { 3 }
+    let lines = metrics.text.split(separator: "\n").map(String.init)
     for line in [
       #"gx_requests_total{route="/api/classify",status="200"} 1"#,
       #"gx_request_seconds_bucket{route="/api/classify",le="0.005"} 1"#,
@@ -67,7 +68,7 @@ import Testing
   }
 
   @Test func percentagesHaveTwoDecimals() {
-    for (value, text) in [(0.93, "93.00%"), (1, "100.00%"), (0, "0.00%"), (0.00004, "0.00%"), (0.00005, "0.01%")] {
+    for (value, text) in [(0.93, "93.00%"), (1, "100.00%"), (0, "0.00%"), (0.00004, "0.00%"), (0.00006, "0.01%")] {
       #expect(Prediction.percentage(Float(value)) == text)
     }
   }
@@ -91,6 +92,7 @@ import Testing
     #expect(head("/a?b=c").parameter("c") == nil)
     #expect(head("/a?b=%ff").parameter("b") == nil)
     #expect(head("/a?b=%").parameter("b") == "%")
+    #expect(head("HTTP://a.example:80/b?c=d").path == "/b" && head("http://a.example").path == "/")
     #expect(head("?").path == "" && head("").query == "")
   }
 
