@@ -25,6 +25,16 @@ public enum PixelOp: Equatable, Sendable {
     }
   }
 
+  /// How much of the width and height of a picture of `shape` the outcome shows, around its centre; more than 1 where
+  /// it was filled up.
+  public func extent(_ shape: Shape) -> (width: Double, height: Double) {
+    switch self {
+    case .resize(let resize): resize.extent(width: shape[1], height: shape[0])
+    case .crop(let crop): (Double(crop.width) / Double(shape[1]), Double(crop.height) / Double(shape[0]))
+    case .normalize: (1, 1)
+    }
+  }
+
   /// The shape that `apply` gives to a picture of `shape`, or the error that it would throw for the shape.
   public func outputShape(_ shape: Shape) throws(GXError) -> Shape {
     guard shape.count == 3 else { throw GXError("a tensor of shape \(shape) is no picture") }
@@ -140,5 +150,21 @@ private struct OpReader {
 
   func finish() throws(GXError) {
     for (key, _) in fields where !taken.contains(key) { throw GXError("op \(name): unknown field \"\(key)\"") }
+  }
+}
+
+extension [PixelOp] {
+  /// How much of the width and height of a picture of `shape` is left after these steps, around its centre; more than
+  /// 1 where it was filled up.
+  /// - Throws: `GXError` where a step does not suit the shape.
+  public func extent(_ shape: Shape) throws(GXError) -> (width: Double, height: Double) {
+    var (whole, shape) = ((width: 1.0, height: 1.0), shape)
+    for step in self {
+      let next = try step.outputShape(shape)
+      let extent = step.extent(shape)
+      whole = (whole.width * extent.width, whole.height * extent.height)
+      shape = next
+    }
+    return whole
   }
 }

@@ -47,28 +47,45 @@ public struct Resize: Equatable, Sendable {
   /// The resized picture, `[height, width, channels]`, of the same type.
   public func apply(_ picture: Tensor) throws -> Tensor {
     let size = try picture.pictureSize()
-    var part = (width: Double(size.width) * crop, height: Double(size.height) * crop)
+    let (part, inner) = layout(size.width, size.height)
+    let resized = try resample(picture, size, part: part, width: inner.width, height: inner.height)
+    guard case .fit(let fill) = mode else { return resized }
+    return try pad(resized, width: width, height: height, fill: fill)
+  }
+
+  /// How much of a picture's width and height the result shows, around its centre: more than 1 where it is wider or
+  /// higher than the picture, by what was filled.
+  func extent(width: Int, height: Int) -> (width: Double, height: Double) {
+    let (part, inner) = layout(width, height)
+    return (
+      part.width / Double(width) * Double(self.width) / Double(inner.width),
+      part.height / Double(height) * Double(self.height) / Double(inner.height)
+    )
+  }
+
+  /// The central part of a picture of this size that is used, in its pixels, and the central part of the result that
+  /// it becomes.
+  private func layout(
+    _ sourceWidth: Int, _ sourceHeight: Int
+  ) -> (part: (width: Double, height: Double), inner: (width: Int, height: Int)) {
+    var part = (width: Double(sourceWidth) * crop, height: Double(sourceHeight) * crop)
+    var inner = (width: width, height: height)
+    // Compared as products, so that equal proportions are met exactly.
+    let wide = part.width * Double(height)
+    let tall = part.height * Double(width)
+    func inside(_ length: Double, _ limit: Int) -> Int {
+      min(max(Int(length.rounded(.toNearestOrEven)), 1), limit)
+    }
     switch mode {
-    case .stretch:
-      return try resample(picture, size, part: part, width: width, height: height)
+    case .stretch: break
     case .cover:
-      // Compared as products, so that equal proportions are met exactly.
-      let wide = part.width * Double(height)
-      let tall = part.height * Double(width)
       if wide > tall { part.width = tall / Double(height) }
       if wide < tall { part.height = wide / Double(width) }
-      return try resample(picture, size, part: part, width: width, height: height)
-    case .fit(let fill):
-      let wide = part.width * Double(height)
-      let tall = part.height * Double(width)
-      func inside(_ length: Double, _ limit: Int) -> Int {
-        min(max(Int(length.rounded(.toNearestOrEven)), 1), limit)
-      }
-      let innerWidth = wide >= tall ? width : inside(part.width / part.height * Double(height), width)
-      let innerHeight = wide <= tall ? height : inside(part.height / part.width * Double(width), height)
-      let inner = try resample(picture, size, part: part, width: innerWidth, height: innerHeight)
-      return try pad(inner, width: width, height: height, fill: fill)
+    case .fit:
+      if wide < tall { inner.width = inside(part.width / part.height * Double(height), width) }
+      if wide > tall { inner.height = inside(part.height / part.width * Double(width), height) }
     }
+    return (part, inner)
   }
 
   private func resample(

@@ -14,6 +14,8 @@ struct Explanation: Sendable {
   let map: Tensor
   /// u8 `[height, width, 3]`: what the network sees of the picture.
   let seen: Tensor
+  /// How much of the picture's width and height that is, around its centre.
+  let extent: (width: Double, height: Double)
 
   /// How much of the overlay is the map.
   private static let opacity = 0.5
@@ -29,6 +31,7 @@ struct Explanation: Sendable {
         "height": .int(height), "width": .int(width),
         "values": .array(
           (0..<height).map { y in .array(values[y * width..<(y + 1) * width].map(JSON.float)) }),
+        "extent": ["width": .double(extent.width), "height": .double(extent.height)],
       ],
     ]
   }
@@ -54,6 +57,6 @@ final class EngineExplainer: Sendable {
     let result = try explainer.explain(picture, after: steps, class: name)
     return Explanation(
       prediction: prediction, explained: name, method: explainer.method.rawValue, layer: explainer.node,
-      map: result.map, seen: try explainer.seen(picture, after: steps))
+      map: result.map, seen: try explainer.seen(picture, after: steps), extent: try steps.extent(picture.shape))
   }
 }

@@ -188,7 +188,10 @@ enum OpenAPI {
         ("method", text), ("layer", text),
         (
           "map",
-          object([("height", ["type": "integer"]), ("width", ["type": "integer"]), ("values", list(list(probability)))])
+          object([
+            ("height", ["type": "integer"]), ("width", ["type": "integer"]), ("values", list(list(probability))),
+            ("extent", object([("width", ["type": "number"]), ("height", ["type": "number"])])),
+          ])
         ),
       ]),
       "Health": object([("status", text), ("model_loaded", ["type": "boolean"]), ("version", text)]),

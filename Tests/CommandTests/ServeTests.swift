@@ -152,6 +152,7 @@ import Testing
     let map = try #require(answer["map"] as? [String: Any])
     let values = try #require(map["values"] as? [[Double]])
     #expect(values.count == map["height"] as? Int && values.allSatisfy { $0.count == map["width"] as? Int })
+    #expect(map["extent"] as? [String: Double] == ["width": 1, "height": 1])
     let largest = values.joined().max() ?? -1
     #expect((largest == 1 || largest == 0) && values.joined().allSatisfy { (0...1).contains($0) })
     #expect(

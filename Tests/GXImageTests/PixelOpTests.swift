@@ -47,6 +47,25 @@ import Testing
     #expect(error!.message.contains(message), "\(error!.message)")
   }
 
+  @Test func extentsTellWhatIsLeftOfThePicture() throws {
+    func extent(_ steps: PixelOp...) throws -> [Double] {
+      let extent = try steps.extent([100, 200, 3])
+      return [extent.width, extent.height]
+    }
+    let normalize = PixelOp.normalize(Normalize(method: .unit, dtype: .f32))
+    #expect(try extent() == [1, 1])
+    #expect(try extent(.resize(Resize(width: 64, height: 64)), normalize) == [1, 1])
+    #expect(try extent(.resize(Resize(width: 64, height: 64, crop: 0.5))) == [0.5, 0.5])
+    #expect(try extent(.resize(Resize(width: 64, height: 64, mode: .cover))) == [0.5, 1])
+    #expect(try extent(.resize(Resize(width: 64, height: 64, mode: .cover, crop: 0.5))) == [0.25, 0.5])
+    #expect(try extent(.resize(Resize(width: 64, height: 64, mode: .fit(fill: [0])))) == [1, 2])
+    #expect(try extent(.crop(Crop(width: 50, height: 100))) == [0.25, 1])
+    #expect(
+      try extent(.resize(Resize(width: 80, height: 80, mode: .cover)), .crop(Crop(width: 40, height: 60)))
+        == [0.25, 0.75])
+    #expect(throws: GXError.self) { try extent(.crop(Crop(width: 50, height: 101))) }
+  }
+
   @Test func cropTakesTheCentre() throws {
     let source = try Tensor([3, 5, 1], (0..<15).map(Float.init))
     #expect(try Crop(width: 3, height: 1).apply(source) == Tensor([1, 3, 1], [6, 7, 8]))

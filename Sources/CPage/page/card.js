@@ -145,7 +145,7 @@ export class Card {
 
   #heat() {
     const [photo, heat] = [this.#part(".photo"), this.#part(".heat")];
-    // The map belongs to the whole picture, so it takes the picture's shape.
+    // Of the same shape, so that one lies over the other.
     const scale = 160 / Math.max(photo.width, photo.height);
     heat.width = Math.max(1, Math.round(scale * photo.width));
     heat.height = Math.max(1, Math.round(scale * photo.height));

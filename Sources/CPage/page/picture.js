@@ -49,11 +49,14 @@ function color(value, pixels, at) {
   pixels[at + 3] = 255;
 }
 
-/** What each of `size` pixels takes of `count` values that are spread edge to edge: four places and their weights, by
-    Catmull and Rom's cubic (1974). It goes through the values, and shows no corners between them that are not there. */
-function shares(size, count) {
+/** What each of `size` pixels takes of `count` values that are spread edge to edge over `extent` of them, around the
+    middle: four places and their weights, by Catmull and Rom's cubic (1974), or null outside. It goes through the values,
+    and shows no corners between them that are not there. */
+function shares(size, count, extent) {
   return Array.from({ length: size }, (_, i) => {
-    const place = ((i + 0.5) * count) / size - 0.5;
+    const along = ((i + 0.5) / size - 0.5) / extent + 0.5;
+    if (along < 0 || along > 1) return null;
+    const place = along * count - 0.5;
     const first = Math.floor(place);
     const t = place - first;
     const weights = [
@@ -63,14 +66,18 @@ function shares(size, count) {
   });
 }
 
-/** Draws rows of values in 0...1 as colours. */
-export function drawMap({ height, width, values }, canvas) {
+const whole = { width: 1, height: 1 };
+
+/** Draws rows of values in 0...1 as colours over as much of the canvas as `extent` says. */
+export function drawMap({ height, width, values, extent = whole }, canvas) {
   const context = canvas.getContext("2d");
   const image = context.createImageData(canvas.width, canvas.height);
-  const columns = shares(canvas.width, width);
-  const wide = values.map((row) => columns.map((four) => four.reduce((sum, [x, weight]) => sum + weight * row[x], 0)));
-  shares(canvas.height, height).forEach((four, y) => {
-    for (let x = 0; x < canvas.width; x += 1) {
+  const columns = shares(canvas.width, width, extent.width);
+  const wide = values.map((row) =>
+    columns.map((four) => four && four.reduce((sum, [x, weight]) => sum + weight * row[x], 0)));
+  shares(canvas.height, height, extent.height).forEach((four, y) => {
+    for (let x = 0; four && x < canvas.width; x += 1) {
+      if (!columns[x]) continue;
       const value = four.reduce((sum, [from, weight]) => sum + weight * wide[from][x], 0);
       color(value, image.data, 4 * (y * canvas.width + x));
     }
