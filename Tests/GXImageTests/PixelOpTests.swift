@@ -52,7 +52,7 @@ import Testing
       let extent = try steps.extent([100, 200, 3])
       return [extent.width, extent.height]
     }
-    let normalize = PixelOp.normalize(Normalize(method: .unit, dtype: .f32))
+    let normalize = try PixelOp.normalize(Normalize())
     #expect(try extent() == [1, 1])
     #expect(try extent(.resize(Resize(width: 64, height: 64)), normalize) == [1, 1])
     #expect(try extent(.resize(Resize(width: 64, height: 64, crop: 0.5))) == [0.5, 0.5])
