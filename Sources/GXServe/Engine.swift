@@ -22,8 +22,9 @@ public final class Engine: Sendable {
   /// nil where the first model has no layer to explain by.
   private let explainer: EngineExplainer?
 
+  /// - Parameter views: What each picture is classified by; nil is as each model says.
   /// - Throws: `GXError` where a model does not work, does not take pictures, or has other classes than the first.
-  public init(_ models: [Model]) throws {
+  public init(_ models: [Model], views: Views? = nil) throws {
     guard let first = models.first else { throw GXError("no model") }
     let classes = first.classes
     self.classes = classes
@@ -35,7 +36,7 @@ public final class Engine: Sendable {
           "models of an ensemble must have the same classes: \(classes.joined(separator: ", ")); "
             + model.classes.joined(separator: ", "))
       }
-      let classifier = try Classifier(model)
+      let classifier = try Classifier(model, views: views)
       return Member(classifier: classifier, steps: try classifier.steps(for: Self.record(Self.blank(64))), order: order)
     }
     explainer = try? EngineExplainer(first, steps: members[0].steps)

@@ -183,6 +183,17 @@ import Testing
     }
   }
 
+  @Test func averagesOverViewsAsGxInferDoes() throws {
+    let server = try ServeProcess("--public", "--tta", "dihedral")
+    let run = try Run.shell(
+      "gx-decode | gx-infer -m model --tta dihedral", input: galaxies.pictures[0], in: galaxies.scratch.url)
+    let row = try #require(JSONSerialization.jsonObject(with: run.stdout) as? [String: Any])
+    #expect(
+      try server.classify(galaxies.pictures[0]).json["confidence"] as? Double == row["confidence"] as? Double)
+    let bad = try Run.shell("gx-serve --tta twice --public", in: galaxies.scratch.url)
+    #expect(bad.status == 2 && bad.stderr.contains("'twice' is none of none, dihedral"))
+  }
+
   @Test func systemdHandsASocketOverAndLearnsThatItIsReady() throws {
     guard FileManager.default.isExecutableFile(atPath: "/usr/bin/python3") else {
       print("SKIPPED: python3 is not there to play systemd")
