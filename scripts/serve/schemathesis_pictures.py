@@ -1,5 +1,6 @@
 """Hooks for scripts/serve/schemathesis: what the document calls binary is now and then a picture."""
 import io
+import json
 import os
 import pathlib
 import tarfile
@@ -28,3 +29,10 @@ for kind in ["image/jpeg", "image/png", "application/octet-stream"]:
     schemathesis.openapi.media_type(kind, anything)
 schemathesis.openapi.media_type(
     "application/x-tar", st.one_of(st.lists(anything, max_size=4).map(tar), st.binary(max_size=3000)))
+
+
+@schemathesis.deserializer("application/x-ndjson")
+def first_row(ctx, response):
+    """Every row must be JSON; the schema is that of a row."""
+    rows = [json.loads(line) for line in response.content.splitlines()]
+    return rows[0]
