@@ -1,6 +1,8 @@
 /// What is done with a request once its head is there.
 enum Intake {
   case answer(Response)
+  /// Answered too, but nothing that follows on the connection can be trusted.
+  case refuse(Response)
   /// The body goes to a reader, which answers.
   case read(any BodyReader)
 }

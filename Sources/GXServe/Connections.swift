@@ -14,6 +14,8 @@ final class Connection: @unchecked Sendable {
   fileprivate(set) var phase = Phase.idle
   fileprivate var deadline: Double
   fileprivate(set) var hasTimedOut = false
+  /// Whether its client had no more to send when it was last looked at.
+  fileprivate var wasAtEnd = false
   /// Whether bytes of a request may be on their way that nobody will read: see `Lingering`.
   fileprivate(set) var isCutShort = false
 
@@ -77,6 +79,7 @@ final class Connections: @unchecked Sendable {
   func set(_ connection: Connection, _ phase: Connection.Phase, for seconds: Double?) {
     monitor.locked {
       connection.phase = phase
+      connection.wasAtEnd = false
       connection.deadline = seconds.map { now() + $0 } ?? .infinity
     }
   }
@@ -95,6 +98,13 @@ final class Connections: @unchecked Sendable {
   private func closeSlow() {
     let time = now()
     monitor.locked {
+      // libmicrohttpd does not see that a client has gone if its last bytes came together with its farewell. Seen twice,
+      // for between the last bytes and the answer a client may well say that it has no more to send.
+      for (_, one) in open where one.phase != .work && one.phase != .answer {
+        let isAtEnd = gx_is_at_end(one.socket) != 0
+        if isAtEnd && one.wasAtEnd { gx_end(one.socket) }
+        one.wasAtEnd = isAtEnd
+      }
       for (_, one) in open where one.deadline < time {
         one.deadline = .infinity
         one.hasTimedOut = true

@@ -18,6 +18,8 @@ final class Exchange: @unchecked Sendable {
   var response: Response?
   var rows: (any RowSource)?
   var status: Int?
+  /// Whether the connection ends with it.
+  var isLast = false
   var begin = now()
   /// When the body began, later by the time that it was kept waiting.
   var bodyBegin = 0.0

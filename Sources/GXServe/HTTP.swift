@@ -161,13 +161,20 @@ final class HTTPServer: @unchecked Sendable {
       exchange.response = response
       // A short body is passed over, so that the connection can go on; a long one is not worth it.
       if head.hasBody, head.header("expect") != nil || head.contentLength.map({ $0 > 64 << 10 }) ?? true {
-        connections.cutShort(exchange.connection)
-        return queue(response, exchange, handle)
+        return end(exchange, with: response, handle)
       }
+    case .refuse(let response): return end(exchange, with: response, handle)
     }
     exchange.bodyBegin = now()
     if head.hasBody { connections.set(exchange.connection, .body, for: settings.bodySeconds) }
     return .YES
+  }
+
+  /// Answers, and closes the connection: what is still to come of the request is not read.
+  private func end(_ exchange: Exchange, with response: Response, _ handle: OpaquePointer) -> MHD_Result {
+    connections.cutShort(exchange.connection)
+    exchange.isLast = true
+    return queue(response, exchange, handle)
   }
 
   private func body(
@@ -239,7 +246,7 @@ final class HTTPServer: @unchecked Sendable {
     for (name, value) in application.commonHeaders + response.headers {
       MHD_add_response_header(answer, name, value)
     }
-    if monitor.locked({ isStopping }) { MHD_add_response_header(answer, "Connection", "close") }
+    if exchange.isLast || monitor.locked({ isStopping }) { MHD_add_response_header(answer, "Connection", "close") }
     exchange.status = response.status
     return MHD_queue_response(handle, UInt32(response.status), answer)
   }

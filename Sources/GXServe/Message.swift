@@ -46,6 +46,21 @@ struct RequestHead: Sendable {
 
   var hasBody: Bool { header("transfer-encoding") != nil || contentLength ?? 0 > 0 }
 
+  /// What leaves open where the request ends, so that a proxy in front might see another one behind it (RFC 9112, 6.3
+  /// and 11.2); nil where nothing does.
+  var framingFault: String? {
+    let (lengths, codings) = (values("content-length"), values("transfer-encoding"))
+    if lengths.count + codings.count > 1 { return "It tells more than once how long its body is." }
+    if lengths.contains(where: { $0.isEmpty || Int($0) == nil || !$0.utf8.allSatisfy { (0x30...0x39).contains($0) } }) {
+      return "Its Content-Length is no number of bytes."
+    }
+    if codings.contains(where: { $0.lowercased() != "chunked" }) { return "Its Transfer-Encoding is not 'chunked'." }
+    if headers.contains(where: { $0.name.last == " " || $0.name.last == "\t" }) {
+      return "A header's name ends in a blank."
+    }
+    return nil
+  }
+
   /// A parameter of the query, decoded; nil where it is not there, or no UTF-8.
   func parameter(_ name: String) -> String? {
     for pair in query.split(separator: "&") {

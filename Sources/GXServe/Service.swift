@@ -56,6 +56,7 @@ final class Service: Application, Sendable {
     let client = Client.address(
       peer: head.peer, forwardedFor: head.values("x-forwarded-for"), trusted: settings.trustedProxies)
     var tag = Tag(client: client)
+    if let fault = head.framingFault { return (tag, .refuse(.fault(400, fault, .badRequest))) }
     guard let route = routes[head.path] else {
       return (tag, .answer(.fault(404, "There is nothing at this path.", .notFound)))
     }

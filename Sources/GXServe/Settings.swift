@@ -19,7 +19,7 @@ public struct Settings: Sendable {
   /// Threads that decode and classify.
   public var workers = 1
   /// Open connections: in all, and of one address (a /64 of IPv6).
-  public var connections = 1024
+  public var connections = 4096
   public var connectionsPerAddress = 128
   /// Seconds within which a request's head must be complete, from the connection's or the last answer's time on.
   public var headSeconds = 10.0

@@ -47,7 +47,7 @@ let command = Command(
     Option("max-memory", nil, "MIB", "what all uploads together may hold [256]"),
     Option("max-pixels", nil, "N", "the most pixels of a picture [25000000]"),
     Option("max-parts", nil, "N", "the most pictures of a batch [1000]"),
-    Option("max-connections", nil, "N", "open connections in all [1024]"),
+    Option("max-connections", nil, "N", "open connections in all [4096]"),
     Option("max-connections-per-address", nil, "N", "open connections of one address [128]"),
     Option("head-timeout", nil, "SECONDS", "for a request's head [10]"),
     Option("body-timeout", nil, "SECONDS", "for its body, beside what its bytes need at 8 KiB/s [20]"),

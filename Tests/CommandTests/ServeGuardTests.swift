@@ -126,6 +126,38 @@ import Testing
     #expect(try server.classify(galaxies.pictures[0]).status == 200)
   }
 
+  /// A proxy in front might see one request where another begins, and pass it on as somebody's.
+  @Test(arguments: [
+    "Content-Length: 5\r\nContent-Length: 60", "Content-Length: 60\r\nContent-Length: 5",
+    "Content-Length: 5\r\nTransfer-Encoding: chunked", "Transfer-Encoding: chunked\r\nContent-Length: 5",
+    "Transfer-Encoding: gzip, chunked", "Content-Length: +5", "Content-Length: 0x5", "Content-Length: 5, 5",
+    "Content-Length: 99999999999999999999", "Content-Length : 5",
+  ]) func whatHasNoCertainEndIsTheLastOnItsConnection(headers: String) throws {
+    let server = try ServeProcess("--public")
+    let client = try Client(server.port)
+    try client.send(
+      "POST /api/classify HTTP/1.1\r\nHost: x\r\n\(headers)\r\n\r\n"
+        + "0\r\n\r\nGET /api/health HTTP/1.1\r\nHost: x\r\n\r\n")
+    // What libmicrohttpd refuses itself it answers with its head written twice.
+    let answers = try #require(client.rest).matches(of: /HTTP\/1.1 ([0-9]+)/).map(\.1)
+    #expect(!answers.isEmpty && answers.allSatisfy { $0.hasPrefix("4") }, "\(answers)")
+  }
+
+  @Test func whoHangsUpIsForgottenAtOnce() throws {
+    let server = try ServeProcess("--public", "--max-connections-per-address", "4", "--head-timeout", "60")
+    for _ in 0..<4 {
+      let client = try Client(server.port)
+      try client.send("GET /api/hea")
+    }
+    // They are closed by now, amid their heads, and their places free.
+    usleep(1_500_000)
+    let open = try (0..<4).map { _ in try Client(server.port) }
+    for client in open {
+      try client.send("GET", "/api/health")
+      #expect(try client.answer().status == 200)
+    }
+  }
+
   @Test func requestsUnderWayAreAnsweredBeforeItStops() throws {
     let server = try ServeProcess("--public")
     let (body, type) = form([("image", "a.png", galaxies.pictures[0])])

@@ -223,5 +223,13 @@ final class Client {
   }
 
   /// Whether the server ends the connection, with nothing more to say.
+  /// What else comes until the server closes the connection; nil if it does not.
+  var rest: String? {
+    while let more = try? fill() {
+      if !more { return String(decoding: buffer, as: UTF8.self) }
+    }
+    return nil
+  }
+
   var isClosed: Bool { (try? fill()) == false && buffer.isEmpty }
 }
