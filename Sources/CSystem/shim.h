@@ -31,8 +31,8 @@ static inline long gx_send(int fd, const void *bytes, size_t count) {
   return send(fd, bytes, count, MSG_DONTWAIT | MSG_NOSIGNAL);
 }
 static inline long gx_receive(int fd, void *bytes, size_t count) { return recv(fd, bytes, count, MSG_DONTWAIT); }
-/// Whether the other end has said that nothing more will come, and all before it has been read.
-static inline int gx_is_at_end(int fd) { char byte; return recv(fd, &byte, 1, MSG_DONTWAIT | MSG_PEEK) == 0; }
+/// 1 where bytes wait to be read, 0 where the other end has said that no more will come, -1 where there are none yet.
+static inline int gx_peek(int fd) { char byte; return (int) recv(fd, &byte, 1, MSG_DONTWAIT | MSG_PEEK); }
 static inline int gx_end_reading(int fd) { return shutdown(fd, SHUT_RD); }
 static inline int gx_end(int fd) { return shutdown(fd, SHUT_RDWR); }
 

@@ -78,6 +78,7 @@ final class Connections: @unchecked Sendable {
   /// A phase begins; it ends by itself after `seconds`, nil for never.
   func set(_ connection: Connection, _ phase: Connection.Phase, for seconds: Double?) {
     monitor.locked {
+      guard !connection.hasTimedOut else { return }
       connection.phase = phase
       connection.wasAtEnd = false
       connection.deadline = seconds.map { now() + $0 } ?? .infinity
@@ -92,7 +93,13 @@ final class Connections: @unchecked Sendable {
 
   /// Ends the connections that no request is under way on. What has arrived already is still read, and answered.
   func endIdle() {
-    monitor.locked { for (_, one) in open where one.phase == .idle { gx_end_reading(one.socket) } }
+    // What was read from the socket a moment ago may be a request whose first line is not seen yet.
+    let limit = now() + settings.headSeconds - 0.25
+    monitor.locked {
+      for (_, one) in open where one.phase == .idle && one.deadline < limit && gx_peek(one.socket) <= 0 {
+        gx_end_reading(one.socket)
+      }
+    }
   }
 
   private func closeSlow() {
@@ -101,16 +108,18 @@ final class Connections: @unchecked Sendable {
       // libmicrohttpd does not see that a client has gone if its last bytes came together with its farewell. Seen twice,
       // for between the last bytes and the answer a client may well say that it has no more to send.
       for (_, one) in open where one.phase != .work && one.phase != .answer {
-        let isAtEnd = gx_is_at_end(one.socket) != 0
+        let isAtEnd = gx_peek(one.socket) == 0
         if isAtEnd && one.wasAtEnd { gx_end(one.socket) }
         one.wasAtEnd = isAtEnd
       }
       for (_, one) in open where one.deadline < time {
-        one.deadline = .infinity
-        one.hasTimedOut = true
         // Nothing else is being written in these phases, and so short an answer always fits the socket's buffer.
         // Under TLS it would need the session, which is another thread's.
-        if !one.isTLS && (one.phase == .head || one.phase == .body) {
+        let isAnswered = !one.isTLS && !one.hasTimedOut && (one.phase == .head || one.phase == .body)
+        // Who goes on sending after the answer is let go of soon.
+        one.deadline = isAnswered ? time + 1 : .infinity
+        one.hasTimedOut = true
+        if isAnswered {
           _ = gx_send(one.socket, timeoutAnswer, timeoutAnswer.count)
           gx_end_reading(one.socket)
         } else {

@@ -61,7 +61,7 @@ final class Service: Application, Sendable {
       return (tag, .answer(.fault(404, "There is nothing at this path.", .notFound)))
     }
     tag.route = route.path
-    if head.method == "OPTIONS" { return (tag, .answer(preflight(route))) }
+    if head.method == "OPTIONS" { return (tag, .answer(preflight(head, route))) }
     guard route.methods.contains(head.method) else {
       let allowed = route.methods.joined(separator: ", ")
       return (tag, .answer(.fault(405, "This path takes \(allowed).", .method, headers: [("Allow", allowed)])))
@@ -77,13 +77,19 @@ final class Service: Application, Sendable {
   }
 
   /// What flask-cors answers, so that pages of the original go on as they are.
-  private func preflight(_ route: Route) -> Response {
+  private func preflight(_ head: RequestHead, _ route: Route) -> Response {
+    // Whatever headers a page wants to send, if they are names.
+    let wanted = head.header("access-control-request-headers") ?? ""
+    let isList =
+      wanted.utf8.count <= 1024
+      && wanted.allSatisfy { $0.isASCII && ($0.isLetter || $0.isNumber || "-_, ".contains($0)) }
     let allowed = route.methods.joined(separator: ", ")
     return Response(
       200, type: "text/plain; charset=utf-8", .bytes([]),
       headers: [
         ("Allow", allowed), ("Access-Control-Allow-Methods", allowed),
-        ("Access-Control-Allow-Headers", "Accept, Authorization, Content-Type"), ("Access-Control-Max-Age", "600"),
+        ("Access-Control-Allow-Headers", isList && !wanted.isEmpty ? wanted : "Accept, Authorization, Content-Type"),
+        ("Access-Control-Max-Age", "600"),
       ])
   }
 

@@ -145,6 +145,16 @@ import Testing
     #expect(metrics.contains("gx_pictures_failed_total 1"))
   }
 
+  @Test func pagesMaySendTheHeadersTheyAskFor() throws {
+    for (wanted, allowed) in [
+      ("x-requested-with, content-type", "x-requested-with, content-type"), ("a<b>", "Accept, Authorization, Content-Type"),
+    ] {
+      let answer = try server.ask(
+        "OPTIONS", "/api/classify", ["Origin": "https://a.example", "Access-Control-Request-Headers": wanted])
+      #expect(answer.status == 200 && answer.headers["access-control-allow-headers"] == allowed)
+    }
+  }
+
   @Test func explains() throws {
     let (body, type) = form([("image", "a.png", galaxies.pictures[0])])
     let answer = try server.ask("POST", "/api/explain?class=Spiral", ["Content-Type": type], body: body).json
