@@ -147,7 +147,8 @@ import Testing
 
   @Test func pagesMaySendTheHeadersTheyAskFor() throws {
     for (wanted, allowed) in [
-      ("x-requested-with, content-type", "x-requested-with, content-type"), ("a<b>", "Accept, Authorization, Content-Type"),
+      ("x-requested-with, content-type", "x-requested-with, content-type"),
+      ("a<b>", "Accept, Authorization, Content-Type"),
     ] {
       let answer = try server.ask(
         "OPTIONS", "/api/classify", ["Origin": "https://a.example", "Access-Control-Request-Headers": wanted])
