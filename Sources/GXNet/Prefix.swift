@@ -43,6 +43,13 @@ extension Graph {
     return place
   }
 
+  /// A graph that ends in the last linear layer: without what its logits are merged into.
+  /// - Throws: `GXError` where there is no linear layer.
+  public func throughHead() throws -> Graph {
+    guard let head else { throw GXError("the network has no linear layer to be its head") }
+    return try prefix(through: head.name)
+  }
+
   /// A graph of the nodes that `name` needs, with `name` the last: its `output` is that node's shape, a picture
   /// `[height, width, channels]` or a vector. The nodes keep their names, and so their weights'.
   /// - Throws: `GXError` where there is no such node.

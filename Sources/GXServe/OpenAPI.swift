@@ -63,7 +63,7 @@ enum OpenAPI {
     for status in Set(statuses + general.map(\.status)).sorted() {
       let text = general.first { $0.status == status }?.text ?? Response.reason(status)
       var response: JSONObject = ["description": .string(text)]
-      let isOurs = statuses.contains(status) || status == 405 || status == 408 || status == 413
+      let isOurs = statuses.contains(status) || [400, 405, 408, 413].contains(status)
       if isOurs && hasContent {
         var content: JSONObject = ["application/json": ["schema": ["$ref": "#/components/schemas/Error"]]]
         if status == 400 || status == 413 { content["text/html"] = ["schema": ["type": "string"]] }

@@ -88,7 +88,7 @@ public final class Trainer {
       classWeights: try plan.classWeights.values(classes: classes, samples: training.train), seed: plan.seed)
     judgeMaker = BatchMaker(dataset: validation, size: plan.batch, picture: graph.input, crop: crop)
     // The finer classes are learnt before they are merged.
-    let learner = try training.finer == nil ? graph : graph.prefix(through: graph.headName ?? "")
+    let learner = try training.finer == nil ? graph : graph.throughHead()
     let targets = learner.output[0]
     batches = (
       Batch(size: plan.batch, picture: graph.input, classes: targets),
