@@ -32,6 +32,7 @@ let commands: [(name: String, uses: [String])] = [
   ("gx-synth", ["GXImage", "GXSynth"]),
   ("gx-train", ["GXImage", "GXMetrics", "GXNet", "GXTrain"]),
   ("gx-infer", ["GXImage", "GXNet", "GXTrain", "GXBox"]),
+  ("gx-explain", ["GXImage", "GXNet", "GXTrain", "GXBox"]),
   ("gx-model", ["GXNet", "GXTrain", "GXBox"]),
   ("gx-eval", ["GXMetrics"]),
   ("gx-serve", ["GXTrain", "GXBox", "GXServe"]),
@@ -41,7 +42,7 @@ let commands: [(name: String, uses: [String])] = [
 let withFixtures: Set = ["GXStream", "GXImage", "GXMetrics", "GXNet", "GXTrain"]
 
 // What tests use besides their own library's.
-let testsAlsoUse = ["GXBox": ["GXImage", "GXNet", "GXStream", "GXSynth"]]
+let testsAlsoUse = ["GXBox": ["GXImage", "GXNet", "GXStream", "GXSynth"], "GXNet": ["GXImage"]]
 
 func dependencies(_ names: [String]) -> [Target.Dependency] { names.map { .init(stringLiteral: $0) } }
 

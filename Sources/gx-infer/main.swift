@@ -68,7 +68,7 @@ command.main { arguments in
     }
     let output = try Output(arguments, binary: true)
     let writer = RecordWriter(output.sink)
-    return try run(arguments, reader, output) { record in
+    return try RecordPipe(arguments).run(reader, into: output) { record in
       let result = try extractor.features(of: record)
       if record.error == nil, let error = result.error { Log.error("\(record.id): \(error)") }
       return result
@@ -84,8 +84,10 @@ command.main { arguments in
   let withLogits = arguments.has("logits")
   let output = try Output(arguments, binary: false)
   let writer = NDJSONWriter(output.sink)
-  return try run(arguments, reader, output) { record in
-    try row(record, classifier, withLogits)
+  return try RecordPipe(arguments).run(reader, into: output) { record in
+    let row = try classifier.row(of: record, withLogits: withLogits)
+    if record.error == nil, let error = row["error"]?.stringValue { Log.error("\(record.id): \(error)") }
+    return row
   } write: { row in
     try writer.write(row)
     return row["error"] != nil
@@ -93,50 +95,4 @@ command.main { arguments in
     try writer.finish()
     if let table = classifier.profileTable { Log.table(table) }
   }
-}
-
-/// The loop. An error that `work` throws, a record that does not fit the model's preparation, ends it; whatever else
-/// fails is the record's own, and `write` tells whether it did.
-func run<Out: Sendable>(
-  _ arguments: Arguments, _ reader: RecordReader, _ output: Output,
-  work: @escaping @Sendable (Record) throws -> Out, write: (Out) throws -> Bool, finish: () throws -> Void
-) throws -> ExitStatus {
-  var tally = try Tally(arguments)
-  let progress = Progress()
-  try orderedMap(jobs: arguments.jobs(), next: reader.next) { record in
-    Result { try work(record) }.mapError { GXError("\(record.id): \($0)") }
-  } emit: { result in
-    tally.add(failed: try write(result.get()))
-    progress.advance()
-  }
-  try finish()
-  try output.commit()
-  progress.finish()
-  tally.report()
-  return tally.status
-}
-
-func row(_ record: Record, _ classifier: Classifier, _ withLogits: Bool) throws -> JSONObject {
-  var row = record.meta
-  row["ops"] = nil
-  guard record.error == nil else { return row }
-  let steps = try classifier.steps(for: record)
-  do {
-    guard let picture = record.tensor else { throw GXError("has no pixels") }
-    let result = try classifier.classify(picture, after: steps)
-    let classes = classifier.model.classes
-    func byClass(_ values: [Float]) -> JSON {
-      var object = JSONObject()
-      for (name, value) in zip(classes, values) { object[name] = .float(value) }
-      return .object(object)
-    }
-    row["prediction"] = .string(classes[result.prediction])
-    row["confidence"] = .float(result.probabilities[result.prediction])
-    row["probabilities"] = byClass(result.probabilities)
-    if withLogits { row["logits"] = byClass(result.logits) }
-  } catch {
-    Log.error("\(record.id): \(error)")
-    row["error"] = .string("\(error)")
-  }
-  return row
 }
