@@ -41,10 +41,13 @@ extension Image {
   ///   - shape: Of the picture; the result is f32 of its height and width, in 1 channel.
   ///   - extent: How much of the picture's width and height was seen, around its centre; more than 1 where it had been
   ///     filled up, which is then cut off.
-  public static func spread(_ map: Tensor, over shape: Shape, extent: (width: Double, height: Double)) throws -> Tensor {
+  public static func spread(_ map: Tensor, over shape: Shape, extent: (width: Double, height: Double)) throws -> Tensor
+  {
     let size = try map.pictureSize()
     let (height, width) = (shape[0], shape[1])
-    func inside(_ length: Int, _ extent: Double) -> Int { min(max(Int((Double(length) * extent).rounded()), 1), length) }
+    func inside(_ length: Int, _ extent: Double) -> Int {
+      min(max(Int((Double(length) * extent).rounded()), 1), length)
+    }
     let inner = try Resize(width: inside(width, extent.width), height: inside(height, extent.height))
     let part = (
       width: Double(size.width) / max(extent.width, 1), height: Double(size.height) / max(extent.height, 1)
