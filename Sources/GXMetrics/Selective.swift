@@ -61,14 +61,24 @@ public struct RiskCoverage: Sendable {
   /// that share. NaN without records.
   /// - Parameter coverage: in (0, 1].
   public func accuracy(atCoverage coverage: Double) -> Double {
-    precondition(coverage > 0 && coverage <= 1, "coverage \(coverage) is not in (0, 1]")
     guard !steps.isEmpty else { return .nan }
-    // Shares such as 0.8 of 10 are no whole number in binary: what rounding adds shall cost no record.
-    let wanted = min(max(1, Int((coverage * Double(records) - 1e-9).rounded(.up))), records)
-    let at = firstStep { $0.accepted >= wanted }
+    let (wanted, at) = place(ofCoverage: coverage)
     let before = at > 0 ? steps[at - 1] : Step(confidence: .infinity, accepted: 0, right: 0)
     let share = Double(steps[at].right - before.right) / Double(steps[at].accepted - before.accepted)
     return (Double(before.right) + share * Double(wanted - before.accepted)) / Double(wanted)
+  }
+
+  /// The least confidence among them: the threshold that answers as many, or more where it is that of several. NaN
+  /// without records.
+  public func confidence(atCoverage coverage: Double) -> Double {
+    steps.isEmpty ? .nan : steps[place(ofCoverage: coverage).step].confidence
+  }
+
+  private func place(ofCoverage coverage: Double) -> (wanted: Int, step: Int) {
+    precondition(coverage > 0 && coverage <= 1, "coverage \(coverage) is not in (0, 1]")
+    // Shares such as 0.8 of 10 are no whole number in binary: what rounding adds shall cost no record.
+    let wanted = min(max(1, Int((coverage * Double(records) - 1e-9).rounded(.up))), records)
+    return (wanted, firstStep { $0.accepted >= wanted })
   }
 
   /// The curve from the most confident down to coverage 1, one point a confidence; where that is more than `limit`,

@@ -18,6 +18,7 @@ import Testing
     #expect(abs(five.aurc - (0 + 0.5 + 1.0 / 3 + 0.25 + 0.4) / 5) < 1e-15)
     #expect(five.accuracy(atCoverage: 0.8) == 0.75 && five.accuracy(atCoverage: 0.81) == 0.6)
     #expect(five.accuracy(atCoverage: 0.01) == 1 && five.accuracy(atCoverage: 1) == 0.6)
+    #expect(five.confidence(atCoverage: 0.8) == 0.6 && five.confidence(atCoverage: 1) == 0.5)
   }
 
   /// All equally confident: whatever is accepted, its expected accuracy is the whole's.
