@@ -22,29 +22,30 @@ public struct Scale: Equatable, Sendable {
   public init(_ range: ClosedRange<Double>, ticks count: Int, _ form: NumberForm = .number, isTight: Bool = false) {
     var (low, high) = (range.lowerBound, range.upperBound)
     if !low.isFinite || !high.isFinite { (low, high) = (0, 1) }
-    // Beyond what subtraction tells apart.
-    let least = max(low.magnitude, high.magnitude) * 1e-9
+    // Less than that, ticks could not be told apart.
+    let least = max(low.magnitude, high.magnitude, 1e-300) * 1e-9
     if high - low <= least {
-      let half = form == .whole ? 0.5 : low == 0 ? 0.5 : low.magnitude * 0.1
+      let half = form == .whole || low.magnitude < 1e-300 ? 0.5 : low.magnitude * 0.1
       (low, high) = (low - half, high + half)
     }
     var step = Self.niceStep((high - low) / Double(max(1, count)))
     if form == .whole { step = max(1, step) }
-    if !isTight { (low, high) = ((low / step - 1e-6).rounded(.up) * step, (high / step + 1e-6).rounded(.down) * step) }
-    if !isTight {
-      if low > range.lowerBound { low -= step }
-      if high < range.upperBound { high += step }
-    }
+    // A range that ends at a tick, but for rounding, does.
+    let slack = 1e-6
+    if !isTight { (low, high) = ((low / step + slack).rounded(.down) * step, (high / step - slack).rounded(.up) * step) }
     (self.low, self.high) = (low, high)
-    let first = (low / step - 1e-6).rounded(.up)
-    let last = (high / step + 1e-6).rounded(.down)
-    ticks = stride(from: first, through: max(first, last), by: 1).map { i in
-      Tick(value: i * step, label: Self.label(i * step, step: step, form))
-    }.filter { $0.value >= low - 1e-6 * step && $0.value <= high + 1e-6 * step }
+    let first = (low / step - slack).rounded(.up)
+    let between = (high / step + slack).rounded(.down) - first
+    ticks = (0...Int(max(0, between))).map { i in
+      let value = (first + Double(i)) * step
+      return Tick(value: value, label: Self.label(value, step: step, form))
+    }
   }
 
   /// Where `value` lies, from 0 at the low end to 1 at the high; what is outside lies at the end.
-  public func place(_ value: Double) -> Double { value.isNaN ? .nan : ((value - low) / (high - low)).clamped(to: 0...1) }
+  public func place(_ value: Double) -> Double {
+    value.isNaN ? .nan : ((value - low) / (high - low)).clamped(to: 0...1)
+  }
 
   static func niceStep(_ rough: Double) -> Double {
     let power = pow(10, log10(rough).rounded(.down))
