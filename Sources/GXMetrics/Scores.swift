@@ -28,7 +28,7 @@ public struct Scores: Equatable, Sendable {
     let calibration = totals.calibration.count == confusion.total ? totals.calibration : nil
     nll = calibration?.nll
     brier = calibration?.brier
-    ece = calibration?.ece
+    ece = calibration?.reliability.ece
     abstained = totals.abstained
     let sets = totals.sets.count == totals.records ? totals.sets : nil
     setCoverage = sets.map { Double($0.holding) / Double($0.count) }
