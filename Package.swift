@@ -9,7 +9,8 @@ let libraries: [(name: String, uses: [String])] = [
   ("GXImage", ["GXCore", "CJPEG", "CPNG"]),
   ("GXSynth", ["GXCore"]),
   ("GXMetrics", ["GXCore"]),
-  ("GXPlot", ["GXCore", "GXImage", "GXMetrics", "CCairo"]),
+  ("GXTerminal", ["GXCore", "CSixel", "CSystem"]),
+  ("GXPlot", ["GXCore", "GXImage", "GXMetrics", "GXTerminal", "CCairo"]),
   ("GXNet", ["GXCore", "CDNNL", "CKernels", "CSystem"]),
   ("GXTrain", ["GXCore", "GXStream", "GXCommand", "GXImage", "GXMetrics", "GXNet", "CSystem"]),
   ("GXBox", ["GXCore", "GXTrain", "CModel"]),
@@ -35,6 +36,7 @@ let commands: [(name: String, uses: [String])] = [
   ("gx-infer", ["GXImage", "GXNet", "GXTrain", "GXBox"]),
   ("gx-model", ["GXNet", "GXTrain", "GXBox"]),
   ("gx-eval", ["GXMetrics"]),
+  ("gx-plot", ["GXMetrics", "GXPlot", "GXTerminal"]),
   ("gx-serve", ["GXTrain", "GXBox", "GXServe"]),
 ]
 
@@ -55,6 +57,7 @@ let package = Package(
     .systemLibrary(name: "CJPEG", pkgConfig: "libturbojpeg", providers: [.apt(["libturbojpeg0-dev"])]),
     .systemLibrary(name: "CPNG", pkgConfig: "libpng", providers: [.apt(["libpng-dev"])]),
     .systemLibrary(name: "CCairo", pkgConfig: "cairo", providers: [.apt(["libcairo2-dev"])]),
+    .systemLibrary(name: "CSixel", pkgConfig: "libsixel", providers: [.apt(["libsixel-dev"])]),
     .systemLibrary(name: "CDNNL", providers: [.apt(["libdnnl-dev"])]),
     .systemLibrary(name: "CMicroHTTPD", pkgConfig: "libmicrohttpd", providers: [.apt(["libmicrohttpd-dev"])]),
     .systemLibrary(name: "CGnuTLS", pkgConfig: "gnutls", providers: [.apt(["libgnutls28-dev"])]),

@@ -67,7 +67,9 @@ extension Drawing {
     let height = max(line, area.height - top - below)
     let y = makeY(max(1, Int(height / medium.tickDistance.y)))
     let labels = y.ticks.map { medium.width($0.label) }.max() ?? 0
-    var plot = area.inset(left: labels + medium.gap, top: top, right: max(right, medium.gap), bottom: below)
+    var plot = area.inset(
+      left: labels + medium.gap, top: top,
+      right: max(right, makeX(5).ticks.map { medium.width($0.label) / 2 }.max() ?? 0), bottom: below)
     if medium == .terminal {  // whole cells
       plot.x = (plot.x / 2).rounded(.up) * 2
       plot.y = (plot.y / 4).rounded(.up) * 4
@@ -122,7 +124,7 @@ extension Drawing {
 
   /// How much room `endLabels` needs to the right of a plot.
   func roomForEndLabels(_ texts: [String], of width: Double) -> Double {
-    min((texts.map { medium.width($0) }.max() ?? 0) + swatch + 2 * medium.gap, width * 0.45)
+    min((texts.map { medium.width($0) }.max() ?? 0) + swatch + 2 * medium.gap, width * 0.5)
   }
 
   private var swatch: Double { medium == .page ? 14 : 4 }

@@ -14,7 +14,7 @@ public enum Medium: Sendable {
   var lineWidth: Double { self == .page ? 2 : 1 }
 
   /// The longest line of text that fits between ticks of the x axis, and the least distance of ticks on the y axis.
-  var tickDistance: (x: Double, y: Double) { self == .page ? (60, 42) : (16, 12) }
+  var tickDistance: (x: Double, y: Double) { self == .page ? (60, 42) : (12, 12) }
 
   /// How wide `text` is. The drawing is the same on every machine, so this knows DejaVu Sans by heart; what stands in
   /// for it where it is missing (Verdana, say) is as wide.

@@ -32,7 +32,9 @@ public struct Scale: Equatable, Sendable {
     if form == .whole { step = max(1, step) }
     // A range that ends at a tick, but for rounding, does.
     let slack = 1e-6
-    if !isTight { (low, high) = ((low / step + slack).rounded(.down) * step, (high / step - slack).rounded(.up) * step) }
+    if !isTight {
+      (low, high) = ((low / step + slack).rounded(.down) * step, (high / step - slack).rounded(.up) * step)
+    }
     (self.low, self.high) = (low, high)
     let first = (low / step - slack).rounded(.up)
     let between = (high / step + slack).rounded(.down) - first

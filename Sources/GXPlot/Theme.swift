@@ -1,3 +1,5 @@
+import Glibc
+
 /// An sRGB colour.
 public struct Color: Hashable, Sendable {
   public let red, green, blue: UInt8
@@ -23,8 +25,14 @@ public struct Color: Hashable, Sendable {
     return "#" + String(repeating: "0", count: 6 - digits.count) + digits
   }
 
-  /// How bright the eye takes it to be, roughly, in [0, 1]: Rec. 601's luma.
-  var luma: Double { (0.299 * Double(red) + 0.587 * Double(green) + 0.114 * Double(blue)) / 255 }
+  /// Relative luminance, in [0, 1] (WCAG 2).
+  var luminance: Double {
+    func linear(_ v: UInt8) -> Double {
+      let s = Double(v) / 255
+      return s <= 0.04045 ? s / 12.92 : pow((s + 0.055) / 1.055, 2.4)
+    }
+    return 0.2126 * linear(red) + 0.7152 * linear(green) + 0.0722 * linear(blue)
+  }
 }
 
 /// The colours of a drawing.
@@ -49,7 +57,7 @@ public struct Theme: Equatable, Sendable {
     background: Color(0x14171c), ink: Color(0xe8eaed), muted: Color(0xa0a8b3), grid: Color(0x2c323a),
     palette: [.sky, .orange, .green, .purple, .vermillion, .yellow, Color(0xe8eaed), .blue])
 
-  public var isDark: Bool { background.luma < 0.5 }
+  public var isDark: Bool { background.luminance < 0.2 }
 
   /// The colour of the `index`-th class or series.
   public func color(_ index: Int) -> Color { palette[index % palette.count] }
@@ -63,8 +71,8 @@ public struct Theme: Equatable, Sendable {
     return background.mixed(with: strong, 0.05 + 0.95 * value)
   }
 
-  /// Whichever of black and white is easier to read on `color`.
-  func text(on color: Color) -> Color { color.luma > 0.55 ? Color(0x14171c) : Color(0xffffff) }
+  /// Whichever of nearly black and white has more contrast with `color` (WCAG 2).
+  func text(on color: Color) -> Color { color.luminance > 0.2 ? Color(0x14171c) : Color(0xffffff) }
 }
 
 extension Color {

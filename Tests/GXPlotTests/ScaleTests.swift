@@ -12,7 +12,9 @@ import Testing
     #expect(Scale(0...2e-5, ticks: 2).ticks.map(\.label) == ["0", "1e-5", "2e-5"])
   }
 
-  @Test(arguments: [(0, 0), (5, 5), (-3, -3), (1e300, 1e300), (0, .infinity), (0, .leastNonzeroMagnitude), (1, 1 + 1e-15)])
+  @Test(arguments: [
+    (0, 0), (5, 5), (-3, -3), (1e300, 1e300), (0, .infinity), (0, .leastNonzeroMagnitude), (1, 1 + 1e-15),
+  ])
   func anyRangeHasTicksAndPlaces(_ low: Double, _ high: Double) {
     let range = low...high
     for isTight in [false, true] {
