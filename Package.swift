@@ -13,6 +13,7 @@ let libraries: [(name: String, uses: [String])] = [
   ("GXPlot", ["GXCore", "GXImage", "GXMetrics", "GXTerminal", "CCairo"]),
   ("GXNet", ["GXCore", "CDNNL", "CKernels", "CSystem"]),
   ("GXTrain", ["GXCore", "GXStream", "GXCommand", "GXImage", "GXMetrics", "GXNet", "CSystem"]),
+  ("GXReport", ["GXCore", "GXStream", "GXImage", "GXMetrics", "GXPlot", "GXTrain"]),
   ("GXBox", ["GXCore", "GXTrain", "CModel"]),
   (
     "GXServe",
@@ -36,6 +37,7 @@ let commands: [(name: String, uses: [String])] = [
   ("gx-infer", ["GXImage", "GXNet", "GXTrain", "GXBox"]),
   ("gx-model", ["GXNet", "GXTrain", "GXBox"]),
   ("gx-eval", ["GXMetrics"]),
+  ("gx-report", ["GXMetrics", "GXPlot", "GXTrain", "GXReport", "GXBox"]),
   ("gx-plot", ["GXMetrics", "GXPlot", "GXTerminal"]),
   ("gx-serve", ["GXTrain", "GXBox", "GXServe"]),
 ]

@@ -90,6 +90,11 @@ public struct Evaluation: Sendable {
 
   public var scores: Scores { Scores(totals) }
 
+  /// How often the answers come true, by their confidence; nil where not every answered record has probabilities.
+  public var reliability: Reliability? {
+    totals.calibration.count == confusion.total ? totals.calibration.reliability : nil
+  }
+
   /// What answering only the most confident would be worth, records that the classifier abstains from among them; nil
   /// where not every record has probabilities. Needs `bootstraps: true`.
   public var riskCoverage: RiskCoverage? {

@@ -17,7 +17,7 @@ public struct CoverageChart: Chart {
     guard let whole = points.last else { return }
     let low = points.filter { $0.coverage >= 0.05 }.map(\.accuracy).min() ?? whole.accuracy
     let axes = drawing.axes(
-      in: area, x: { Scale(0...1, ticks: $0, .percent) }, named: "coverage: share of the records that is answered",
+      in: area, x: { Scale(0...1, ticks: $0, .percent) }, named: "coverage (share that is answered)",
       y: { Scale(min(low, 0.98)...1, ticks: $0, .percent) }, named: "accuracy of the answers",
       right: medium.width("100.0 %", bold: true) + 2 * medium.gap)
     let stroke = Stroke(theme.color(0), width: medium.lineWidth)

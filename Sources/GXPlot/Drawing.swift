@@ -21,6 +21,12 @@ public struct Rect: Equatable, Sendable {
     Rect(x: x + left, y: y + top, width: max(0, width - left - right), height: max(0, height - top - bottom))
   }
 
+  /// `count` equal rows with `gap` between them.
+  func rows(_ count: Int, gap: Double) -> [Rect] {
+    let height = (self.height - gap * Double(count - 1)) / Double(count)
+    return (0..<count).map { Rect(x: x, y: y + Double($0) * (height + gap), width: width, height: height) }
+  }
+
   /// `count` equal columns with `gap` between them.
   func columns(_ count: Int, gap: Double) -> [Rect] {
     let width = (self.width - gap * Double(count - 1)) / Double(count)

@@ -69,7 +69,11 @@ public struct TrainingChart: Chart {
     let showsRate = hasRate && area.height > 3 * rateHeight
     let panels = [losses, scores].filter { !$0.isEmpty }
     let above = area.inset(bottom: showsRate ? rateHeight + medium.gap : 0)
-    for (names, part) in zip(panels, above.columns(panels.count, gap: 2 * medium.gap)) {
+    // Side by side, or on a page as narrow as a phone one above the other.
+    let isNarrow = medium == .page && above.width < 480
+    let parts =
+      isNarrow ? above.rows(panels.count, gap: medium.gap) : above.columns(panels.count, gap: 2 * medium.gap)
+    for (names, part) in zip(panels, parts) {
       panel(names, on: &drawing, in: part, isLoss: names == losses)
     }
     if showsRate { rate(on: &drawing, in: area.inset(top: area.height - rateHeight)) }
