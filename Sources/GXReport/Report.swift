@@ -277,6 +277,7 @@ public struct Report {
     facts.append(("input", model.input.map(String.init).joined(separator: " x ")))
     for (i, op) in model.ops.enumerated() { facts.append((i == 0 ? "preparation" : "", op.text)) }
     facts.append(("weights", "\(model.graph.parameterCount)"))
+    if let calibration = model.calibration { facts.append(("calibration", JSON.object(calibration.json).text)) }
     for name in ["about", "limits", "attribution"] { add(name, model.card[name]) }
     if let predictionsName { facts.append(("predictions", predictionsName)) }
     let rows: [HTML] = facts.map { "<tr><th scope=\"row\">\($0)</th><td>\(clipped($1, 2000))</td></tr>\n" }

@@ -2,9 +2,9 @@ import GXCore
 import GXImage
 import GXNet
 import GXStream
-import Glibc
 
-/// A model at work: finishes a record's preparation and tells its class. Safe to use from many threads.
+/// A model at work: finishes a record's preparation and tells its class, without calibration, which is `Ensemble`'s.
+/// Safe to use from many threads.
 public final class Classifier: Sendable {
   /// What was found out about a picture.
   public struct Result: Sendable {
@@ -19,7 +19,8 @@ public final class Classifier: Sendable {
     /// - Throws: `GXError` where they are not finite.
     init(_ views: UnsafeBufferPointer<Float>, classes: Int) throws(GXError) {
       guard views.allSatisfy(\.isFinite) else { throw GXError("the network's logits are not finite") }
-      let logits = views.count == classes ? Array(views) : logMeanProbabilities(views, classes: classes)
+      let rows = stride(from: 0, to: views.count, by: classes).map { Array(views[$0..<$0 + classes]) }
+      let logits = rows.count == 1 ? rows[0] : logMeanProbabilities(rows)
       self.logits = logits
       probabilities = logits.withUnsafeBufferPointer { logits in
         [Float](unsafeUninitializedCapacity: classes) { out, count in
@@ -69,36 +70,6 @@ public final class Classifier: Sendable {
   }
 }
 
-extension Classifier {
-  /// The record as a row of predictions: its fields without `ops`, then `prediction`, `confidence` (the prediction's
-  /// probability), `probabilities` by class, and if they are wanted `logits`. Failed records have their fields alone.
-  ///
-  /// What is wrong with the picture becomes the row's `error`.
-  /// - Throws: `GXError` where the record was prepared otherwise than the model wants, or does not say how.
-  public func row(of record: Record, withLogits: Bool) throws(GXError) -> JSONObject {
-    var row = record.meta
-    row["ops"] = nil
-    guard record.error == nil else { return row }
-    let steps = try steps(for: record)
-    do {
-      guard let picture = record.tensor else { throw GXError("has no pixels") }
-      let result = try classify(picture, after: steps)
-      func byClass(_ values: [Float]) -> JSON {
-        var object = JSONObject()
-        for (name, value) in zip(model.classes, values) { object[name] = .float(value) }
-        return .object(object)
-      }
-      row["prediction"] = .string(model.classes[result.prediction])
-      row["confidence"] = .float(result.probabilities[result.prediction])
-      row["probabilities"] = byClass(result.probabilities)
-      if withLogits { row["logits"] = byClass(result.logits) }
-    } catch {
-      row["error"] = .string("\(error)")
-    }
-    return row
-  }
-}
-
 extension Model {
   /// - Throws: `GXError` where the graph does not take pictures of `input` or gives no logit for each class.
   func checkGraph() throws(GXError) {
@@ -106,20 +77,4 @@ extension Model {
       throw GXError("model: the graph maps \(graph.input) to \(graph.output), not \(input) to \(classes.count) classes")
     }
   }
-}
-
-/// log of the mean over rows of softmax(row), from `[rows, classes]`; finite even where a probability is not told from 0.
-func logMeanProbabilities(_ logits: UnsafeBufferPointer<Float>, classes: Int) -> [Float] {
-  let rows = logits.count / classes
-  let norms = (0..<rows).map { row in
-    logSumExp((0..<classes).map { Double(logits[row * classes + $0]) })
-  }
-  return (0..<classes).map { c in
-    Float(logSumExp((0..<rows).map { Double(logits[$0 * classes + c]) - norms[$0] }) - log(Double(rows)))
-  }
-}
-
-private func logSumExp(_ values: [Double]) -> Double {
-  let highest = values.max()!
-  return highest + log(values.reduce(0) { $0 + exp($1 - highest) })
 }

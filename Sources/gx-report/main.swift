@@ -76,12 +76,12 @@ command.main { arguments in
     }
   }
   if let reader {
-    let classifier = try predictions == nil ? Classifier(model, assuming: assumption) : nil
+    let classifier = try predictions == nil ? Ensemble([model], assuming: assumption) : nil
     let judges = findings.judges
     try orderedMap(jobs: arguments.jobs(), next: reader.next) { record in
       Result { () throws -> (Record, JSONObject?) in
         guard let classifier, record.label != nil, judges(record.split) else { return (record, nil) }
-        return (record, try classifier.row(of: record, withLogits: false))
+        return (record, try classifier.row(of: record))
       }.mapError { GXError("\(record.id): \($0)") }
     } emit: { result in
       let (record, row) = try result.get()

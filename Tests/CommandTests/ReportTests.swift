@@ -146,7 +146,7 @@ private final class Page: NSObject, XMLParserDelegate {
     let bars = Bars(40)
     let evil = #"</b></script><script>alert(1)</script><img src=x onerror='alert(2)'>&\"\u0000\u202e"#
     let rows = (0..<40).map { i in
-      #"{"id":"\#(evil)\#(i)","label":"\#(i % 4 < 2 ? evil : "v")","split":"\#(i < 24 ? "train" : "")"}"# + "\n"
+      #"{"id":"\#(evil)\#(i)","label":"\#(i % 4 < 2 ? evil : "v")","split":"\#(i < 24 ? "train" : "test")"}"# + "\n"
     }
     try Data(rows.joined().utf8).write(to: bars.scratch / "rows.ndjson")
     let run = bars.shell(
