@@ -9,8 +9,11 @@ let libraries: [(name: String, uses: [String])] = [
   ("GXImage", ["GXCore", "CJPEG", "CPNG"]),
   ("GXSynth", ["GXCore"]),
   ("GXMetrics", ["GXCore"]),
+  ("GXTerminal", ["GXCore", "CSixel", "CSystem"]),
+  ("GXPlot", ["GXCore", "GXImage", "GXMetrics", "GXTerminal", "CCairo"]),
   ("GXNet", ["GXCore", "CDNNL", "CKernels", "CSystem"]),
   ("GXTrain", ["GXCore", "GXStream", "GXCommand", "GXImage", "GXMetrics", "GXNet", "CSystem"]),
+  ("GXReport", ["GXCore", "GXStream", "GXImage", "GXMetrics", "GXPlot", "GXTrain"]),
   ("GXBox", ["GXCore", "GXTrain", "CModel"]),
   (
     "GXServe",
@@ -32,9 +35,12 @@ let commands: [(name: String, uses: [String])] = [
   ("gx-synth", ["GXImage", "GXSynth"]),
   ("gx-train", ["GXImage", "GXMetrics", "GXNet", "GXTrain"]),
   ("gx-infer", ["GXImage", "GXNet", "GXTrain", "GXBox"]),
+  ("gx-calibrate", ["GXMetrics", "GXTrain"]),
   ("gx-explain", ["GXImage", "GXNet", "GXTrain", "GXBox"]),
   ("gx-model", ["GXNet", "GXTrain", "GXBox"]),
   ("gx-eval", ["GXMetrics"]),
+  ("gx-report", ["GXMetrics", "GXPlot", "GXTrain", "GXReport", "GXBox"]),
+  ("gx-plot", ["GXMetrics", "GXPlot", "GXTerminal"]),
   ("gx-serve", ["GXTrain", "GXBox", "GXServe"]),
 ]
 
@@ -54,6 +60,8 @@ let package = Package(
     .systemLibrary(name: "CSystem"),
     .systemLibrary(name: "CJPEG", pkgConfig: "libturbojpeg", providers: [.apt(["libturbojpeg0-dev"])]),
     .systemLibrary(name: "CPNG", pkgConfig: "libpng", providers: [.apt(["libpng-dev"])]),
+    .systemLibrary(name: "CCairo", pkgConfig: "cairo", providers: [.apt(["libcairo2-dev"])]),
+    .systemLibrary(name: "CSixel", pkgConfig: "libsixel", providers: [.apt(["libsixel-dev"])]),
     .systemLibrary(name: "CDNNL", providers: [.apt(["libdnnl-dev"])]),
     .systemLibrary(name: "CMicroHTTPD", pkgConfig: "libmicrohttpd", providers: [.apt(["libmicrohttpd-dev"])]),
     .systemLibrary(name: "CGnuTLS", pkgConfig: "gnutls", providers: [.apt(["libgnutls28-dev"])]),

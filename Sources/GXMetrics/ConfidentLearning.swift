@@ -5,7 +5,7 @@ import GXCore
 ///
 /// A class's threshold is the mean probability that records labelled so give it (equation 2). Where a record's
 /// probabilities reach the thresholds of classes, it confidently is of the likeliest of these; counted by label and
-/// that class, this is the confident joint (equation 1). It is held what is added: `4 * classes + 4` bytes a record.
+/// that class, this is the confident joint (equation 1). What is added is held, `4 * classes + 4` bytes a record.
 public struct ConfidentLearning: Sendable {
   /// A record whose label is probably wrong.
   public struct Suspect: Equatable, Sendable {

@@ -315,8 +315,8 @@ private func digest(_ training: Dataset, _ validation: Dataset) -> String {
 /// What the model tells of the data that it was trained on.
 func dataRecord(_ training: Dataset, _ validation: Dataset) -> JSONObject {
   var record: JSONObject = [
-    "data": .string(digest(training, validation)), "train_records": .int(training.train.count),
-    "val_records": .int(validation.val.count),
+    "gx": .string(gxVersion), "data": .string(digest(training, validation)),
+    "train_records": .int(training.train.count), "val_records": .int(validation.val.count),
   ]
   if let finer = training.finer { record[Model.finerField] = .array(finer.names.map(JSON.string)) }
   return record

@@ -63,10 +63,10 @@ command.main { arguments in
   if let name { try asUsage("class") { () throws(GXError) in _ = try model.place(ofClass: name) } }
   let method = try method(arguments, model)
   let explainer: Explainer
-  let classifier: Classifier
+  let classifier: Ensemble
   do {
     explainer = try Explainer(model, node: arguments.string("node"), method: method, assuming: assumption)
-    classifier = try Classifier(model, assuming: assumption)
+    classifier = try Ensemble([model], assuming: assumption)
   } catch { throw GXError("\(path ?? Model.inTheBoxName): \(error)") }
   let work = { @Sendable (record: Record) in
     try explained(record, explainer, classifier, class: name, isOverlaid: isOverlaid)
@@ -118,12 +118,12 @@ func asUsage<T>(_ option: String, _ body: () throws(GXError) -> T) throws -> T {
 /// The record with its map, or where `isOverlaid` with a PNG of the map over the picture instead of tensors. What is
 /// wrong with its picture becomes its error; a record that was prepared otherwise than the model wants ends the run.
 func explained(
-  _ record: Record, _ explainer: Explainer, _ classifier: Classifier, class name: String?, isOverlaid: Bool
+  _ record: Record, _ explainer: Explainer, _ classifier: Ensemble, class name: String?, isOverlaid: Bool
 ) throws -> Record {
   var result = record
   if isOverlaid { result.key = Key.path(record.key) }
   guard record.error == nil else { return result }
-  let row = try classifier.row(of: record, withLogits: false)
+  let row = try classifier.row(of: record)
   do {
     if let error = row["error"]?.stringValue { throw GXError(error) }
     guard let picture = record.tensor, let likeliest = likeliest(row) else { throw GXError("has no pixels") }

@@ -13,10 +13,10 @@ let command = Command(
   synopsis: "show [--json] [MODEL]\n       gx-model [OPTION]... set -o OUT [MODEL]",
   about: """
     show prints what is known of a model: its classes, the pictures it takes and how they are prepared, its size, what
-    it was trained on and with, its scores, limits and attribution, and its graph node by node.
+    it was trained on and with, its calibration, scores, limits and attribution, and its graph node by node.
 
     set writes a copy of the model with other fields in its card; an empty text takes a field away. What the model
-    computes stays the same, but for --half.
+    computes stays the same, but for --half. A calibration that was for other views than --tta says is taken out.
 
     Without MODEL, it is the model in the box.
     """,
@@ -28,7 +28,8 @@ let command = Command(
     Option("limits", nil, "TEXT", "set what it cannot do"),
     Option("attribution", nil, "TEXT", "set whose data and weights it stands on, and their licences"),
     Option("scores", nil, "FILE", "set its scores: one JSON object, as gx-eval --json prints it"),
-    Option("tta", nil, "WHAT", "set what gx-infer averages over where nobody says otherwise: dihedral or none"),
+    Option(
+      "tta", nil, "WHAT", "set what gx-infer averages over where nobody says otherwise: none, dihedral or rotations:N"),
     Option("half", nil, nil, "round the weights to f16: half the size"),
   ],
   examples: [
@@ -52,9 +53,13 @@ command.main { arguments in
   case "set":
     if arguments.has("json") { throw UsageError("--json is for show") }
     guard let output = arguments.string("output") else { throw UsageError("-o OUT is missing") }
-    let views = try arguments.choice("tta", Views.self)
+    let views = try arguments.views()
     var model = try Model(path: path)
     model.views = views ?? model.views
+    if let fitted = model.calibration?.classifier?.members.first?.views, fitted != model.views {
+      Log.note("the calibration was for --tta \(fitted.rawValue) and is taken out")
+      model.calibration = nil
+    }
     for name in texts {
       if let text = arguments.string(name) { model.card[name] = text.isEmpty ? nil : .string(text) }
     }

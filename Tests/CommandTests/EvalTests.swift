@@ -44,6 +44,63 @@ import Testing
     #expect(!plain.text.contains(" to ") && plain.text.contains("0.6667"))
   }
 
+  @Test func tellsWhatTheMostConfidentAreWorth() throws {
+    let selective = try #require(try scores(Self.rows)["selective"]?.objectValue)
+    // Right, right, wrong in the order of confidence: risks 0, 0, 1/3.
+    #expect(abs(selective["aurc"]!.doubleValue! - 1 / 9.0) < 1e-12)
+    #expect(selective["curve"]!.arrayValue!.count == 3)
+    #expect(try eval(Self.rows).lines.contains { $0.hasPrefix("80 %") && $0.contains("0.6667  0.5000") })
+  }
+
+  @Test func groupsByAField() throws {
+    let groups = try #require(try scores(Self.rows, "--group split")["groups"]?.objectValue)
+    #expect(groups["field"] == "split")
+    let each = groups["groups"]!.arrayValue!.map { $0.objectValue! }
+    #expect(each.map { $0["group"] } == ["test", "val"] && each.map { $0["accuracy"] } == [1, 0])
+    #expect(each[0]["intervals"]!.objectValue!["accuracy"] == [1, 1])
+    #expect(try eval(Self.rows, "--group split").lines.contains { $0.hasPrefix("val") && $0.contains("0.0000") })
+
+    let ids = (0..<70).map { #"{"id":"g\#($0)","label":"E","prediction":"E"}"# + "\n" }.joined()
+    let many = try eval(ids, "--group id")
+    #expect(many.status == 1 && many.stdout.isEmpty && many.stderr.contains("--group id: there are more than 64"))
+    let none = try eval(ids, "--group z")
+    #expect(none.status == 1 && none.stderr.contains("--group z: no row has such a field"))
+  }
+
+  @Test func comparesWithAnotherFile() throws {
+    let scratch = try Scratch()
+    try Data(Self.rows.replacing(#""prediction":"S""#, with: #""prediction":"E""#).utf8).write(to: scratch / "b")
+    let other = (scratch / "b").path
+    let comparison = try #require(try scores(Self.rows, "--compare \(other)")["comparison"]?.objectValue)
+    #expect(comparison["records"] == 3)
+    #expect(comparison["mcnemar"] == ["only_right_here": 1, "only_right_in_other": 0, "p": 1])
+    let accuracy = comparison["scores"]!.objectValue!["accuracy"]!.objectValue!
+    #expect(abs(accuracy["difference"]!.doubleValue! - 1 / 3.0) < 1e-12 && accuracy["interval"] != nil)
+    #expect(try eval(Self.rows, "--compare \(other)").text.contains("McNemar's p 1.0000"))
+
+    try Data(Self.rows.replacing(#""label":"E""#, with: #""label":"S""#).utf8).write(to: scratch / "b")
+    let refused = try eval(Self.rows, "--compare \(other)")
+    #expect(refused.status == 1 && refused.stdout.isEmpty)
+    #expect(refused.stderr.contains("--compare \(other): a: is labelled 'E', but 'S' in OTHER"))
+    #expect(try eval(Self.rows, "--compare /nowhere").status == 1)
+  }
+
+  @Test func saysPlainlyWhatWasNotAnswered() throws {
+    let rows =
+      Self.rows + #"{"id":"d","label":"S","prediction":null,"reason":"uncertain","probabilities":{"S":0.5,"E":0.5}}"#
+      + "\n"
+    let all = try scores(rows)
+    #expect(all["records"] == 4 && all["abstained"] == 1 && all["coverage"] == 0.75)
+    #expect(all["accuracy"] == (try scores(Self.rows)["accuracy"]))
+    #expect(try eval(rows).lines.contains { $0.hasPrefix("abstained") && $0.contains("scores are of the 3 answered") })
+  }
+
+  @Test func setsAreScored() throws {
+    let rows = Self.rows.replacing(#""probabilities""#, with: #""set":["E"],"probabilities""#)
+    let scores = try scores(rows)
+    #expect(abs(scores["set_coverage"]!.doubleValue! - 1 / 3.0) < 1e-12 && scores["set_size"] == 1)
+  }
+
   @Test func intervalsFollowTheSeed() throws {
     let many = String(repeating: Self.rows, count: 20)
     #expect(try eval(many, "--seed 4").stdout == eval(many, "--seed 4").stdout)
