@@ -172,4 +172,46 @@ import Testing
     let run = try eval(rows, "--bootstrap 0")
     #expect(run.status == 3 && run.stderr.contains("line 1001: 'c1000' is one class more than the limit of 1000"))
   }
+
+  /// Of ten sure "E", one looks like an "S"; of ten sure "S", none.
+  static let audited = (0..<20).map { i in
+    let (label, p) = i < 10 ? ("E", i == 4 ? 0.05 : 0.9) : ("S", 0.1)
+    return
+      #"{"id":"g\#(i)","path":"p/\#(i).png","label":"\#(label)","fold":\#(i % 5),"probabilities":{"S":\#(1 - p),"E":\#(p)}}"#
+  }
+
+  @Test func suspectsAreRanked() throws {
+    let rows = Self.audited + [#"{"id":"none","probabilities":{"S":1,"E":0}}"#]
+    let run = try eval(rows.joined(separator: "\n") + "\n", "--suspects")
+    #expect(run.status == 0, "\(run.stderr)")
+    #expect(run.lines == [#"{"id":"g4","path":"p/4.png","label":"E","suggested":"S","score":-0.9}"#])
+    #expect(run.stderr.contains("1 of 20 labels are suspect; 5.0 % are estimated to be wrong"), "\(run.stderr)")
+    #expect(run.stderr.contains("1 rows have no label"))
+    let quiet = try eval(rows.joined(separator: "\n") + "\n", "--suspects -q")
+    #expect(quiet.stderr.isEmpty && quiet.lines == run.lines)
+  }
+
+  /// Rows are errors one by one, each by its own name; other classes than the first row's are none of it.
+  @Test func suspectsNeedProbabilities() throws {
+    for (row, message) in [
+      (#"{"label":"E","prediction":"E"}"#, "has no probabilities of two or more classes"),
+      (#"{"label":"I","probabilities":{"S":0.5,"E":0.5}}"#, "label 'I' is none of S, E"),
+      (#"{"label":"E","probabilities":{"S":0.5,"I":0.5}}"#, "probabilities.I: no class of the first row"),
+      (#"{"label":"E","probabilities":{"S":0.5,"E":0.5,"I":0}}"#, "probabilities.I: no class of the first row"),
+      (#"{"label":"E","probabilities":{"S":2,"E":-1}}"#, "probability 2.0 is not in [0, 1]"),
+    ] {
+      let run = try eval((Self.audited + [row]).joined(separator: "\n") + "\n", "--suspects")
+      #expect(run.status == 3 && run.stderr.contains("line 21: \(message)"), "\(run.stderr)")
+      #expect(run.lines.count == 1)
+    }
+    let other = try eval(
+      (Self.audited + [#"{"label":"E","probabilities":{"E":0.5,"S":0.5}}"#]).joined(separator: "\n") + "\n",
+      "--suspects")
+    #expect(other.status == 0, "classes may stand in another order")
+    let three = #"{"label":"E","probabilities":{"S":0.5,"E":0.5,"I":0}}"#
+    let fewer = try eval(([three] + Self.audited.prefix(1)).joined(separator: "\n") + "\n", "--suspects")
+    #expect(fewer.status == 3 && fewer.stderr.contains("line 2: probabilities.I: missing, but not in the first row"))
+    #expect(try eval("{\"id\":\"a\"}\n", "--suspects").status == 1)
+    #expect(try eval(Self.rows, "--suspects --json").status == 2)
+  }
 }
