@@ -21,6 +21,7 @@ func crossValidate(_ run: Run) throws -> ExitStatus {
   let writer = NDJSONWriter(output.sink)
 
   let data = try run.data(arguments.has("fold-val") ? [.train, .val] : [.train])
+  try run.teach(data)
   let folds = try Folds(count, of: data, seed: run.plan.seed)
   var plan = run.plan
   (plan.validates, plan.patience) = (false, nil)
@@ -35,12 +36,13 @@ func crossValidate(_ run: Run) throws -> ExitStatus {
       Log.error("interrupted in fold \(fold) of \(count)")
       Signals.endAsInterrupted()
     }
-    let classifier = try Classifier(outcome.model, assuming: .all, views: views)
+    let classifier = try Ensemble([outcome.model], assuming: .all, views: views, calibration: .none)
     var told = none
     try orderedMap(jobs: jobs, next: folds.records(of: fold)) { record in
-      (record, Result { try classifier.row(of: record, withLogits: true) })
+      (record, Result { try classifier.row(of: record, logitsOf: "") })
     } emit: { (record: Record, result: Result<JSONObject, Error>) in
       var row = try result.get()
+      row["classifier"] = nil  // it is gone with the fold
       row["fold"] = .int(fold)
       try writer.write(row)
       guard let predicted = row["prediction"]?.stringValue.flatMap(data.classes.firstIndex) else {
