@@ -103,12 +103,13 @@ func blocks(_ cells: [ContactSheet.Cell], cell: Int, columns: Int?) -> [UInt8] {
     let pictures = row.map { $0.picture.map { TerminalPicture.blocks($0, colors) } ?? blank }
     for y in blank.indices { text += pictures.map { $0[y] }.joined(separator: " ") + "\n" }
     for k in 0..<(row.first?.lines.count ?? 0) {
-      text += row.map { one in
-        let line = Medium.terminal.shortened(printable(one.lines[k].text), to: Double(2 * cell))
-        let style = ["muted": "2", "right": "32", "wrong": "31"]["\(one.lines[k].role)"]
-        let padding = String(repeating: " ", count: max(0, cell - Int(Medium.terminal.width(line) / 2)))
-        return (style.map { "\u{1b}[\($0)m\(line)\u{1b}[0m" } ?? line) + padding
-      }.joined(separator: " ") + "\n"
+      text +=
+        row.map { one in
+          let line = Medium.terminal.shortened(printable(one.lines[k].text), to: Double(2 * cell))
+          let style = ["muted": "2", "right": "32", "wrong": "31"]["\(one.lines[k].role)"]
+          let padding = String(repeating: " ", count: max(0, cell - Int(Medium.terminal.width(line) / 2)))
+          return (style.map { "\u{1b}[\($0)m\(line)\u{1b}[0m" } ?? line) + padding
+        }.joined(separator: " ") + "\n"
     }
     text += "\n"
   }

@@ -31,7 +31,9 @@ let command = Command(
     Option("overlay", nil, "NAME", "lay the map KEY.NAME.npy over each picture, such as gradcam"),
     Option("predictions", "p", "FILE", "gx-infer's rows, joined by id"),
     Option("theme", nil, "light|dark", "colours of the sheet [light; on a terminal dark]"),
-    Option("terminal", nil, "METHOD", "\(GraphicsMethod.allCases.map(\.rawValue).joined(separator: ", ")): write for such a terminal"),
+    Option(
+      "terminal", nil, "METHOD",
+      "\(GraphicsMethod.allCases.map(\.rawValue).joined(separator: ", ")): write for such a terminal"),
     .output, .maxErrors,
   ],
   examples: [
@@ -45,7 +47,9 @@ command.main { arguments in
   let number = try arguments.int("number", in: 1...100_000) ?? 100
   let columns = try arguments.int("columns", in: 1...1000)
   let method = try method(arguments)
-  let cell = try arguments.int("cell", in: method == .blocks ? 4...512 : ContactSheet.cellSizes) ?? (method == .blocks ? 24 : 160)
+  let cell =
+    try arguments.int("cell", in: method == .blocks ? 4...512 : ContactSheet.cellSizes)
+    ?? (method == .blocks ? 24 : 160)
   let theme: Theme
   switch arguments.string("theme") {
   case "light": theme = .light
@@ -70,14 +74,16 @@ command.main { arguments in
   guard !entries.isEmpty else { throw GXError("stdin: no records") }
   if let path = arguments.string("predictions") { try join(path, to: &entries) }
   let hasText = (
-    labels: entries.contains { $0.label != nil }, predictions: entries.contains { $0.prediction != nil })
+    labels: entries.contains { $0.label != nil }, predictions: entries.contains { $0.prediction != nil }
+  )
   let cells = entries.map { ContactSheet.Cell(picture: $0.picture, lines: $0.lines(hasText)) }
 
   let sink = output?.sink ?? ByteSink()
   if method == .blocks {
     try sink.write(blocks(cells, cell: cell, columns: columns))
   } else {
-    let sheet = ContactSheet(cells, cell: cell, columns: columns ?? method.map { _ in columnsThatFit(cell) }, theme: theme)
+    let sheet = ContactSheet(
+      cells, cell: cell, columns: columns ?? method.map { _ in columnsThatFit(cell) }, theme: theme)
     let pixels = try sheet.pixels()
     switch method {
     case .kitty: try sink.write(TerminalPicture.kitty(pixels))
