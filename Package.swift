@@ -9,7 +9,7 @@ let libraries: [(name: String, uses: [String])] = [
   ("GXImage", ["GXCore", "CJPEG", "CPNG"]),
   ("GXSynth", ["GXCore"]),
   ("GXMetrics", ["GXCore"]),
-  ("GXTerminal", ["GXCore", "CSixel", "CSystem"]),
+  ("GXTerminal", ["GXCore", "GXImage", "CSixel", "CSystem"]),
   ("GXPlot", ["GXCore", "GXImage", "GXMetrics", "GXTerminal", "CCairo"]),
   ("GXNet", ["GXCore", "CDNNL", "CKernels", "CSystem"]),
   ("GXTrain", ["GXCore", "GXStream", "GXCommand", "GXImage", "GXMetrics", "GXNet", "CSystem"]),
@@ -41,6 +41,7 @@ let commands: [(name: String, uses: [String])] = [
   ("gx-eval", ["GXMetrics"]),
   ("gx-report", ["GXMetrics", "GXPlot", "GXTrain", "GXReport", "GXBox"]),
   ("gx-plot", ["GXMetrics", "GXPlot", "GXTerminal"]),
+  ("gx-view", ["GXImage", "GXMetrics", "GXPlot", "GXTerminal"]),
   ("gx-serve", ["GXTrain", "GXBox", "GXServe"]),
 ]
 

@@ -25,6 +25,8 @@ public struct Color: Hashable, Sendable {
     return "#" + String(repeating: "0", count: 6 - digits.count) + digits
   }
 
+  var isDark: Bool { luminance < 0.2 }
+
   /// Relative luminance, in [0, 1] (WCAG 2).
   var luminance: Double {
     func linear(_ v: UInt8) -> Double {
@@ -57,7 +59,7 @@ public struct Theme: Equatable, Sendable {
     background: Color(0x14171c), ink: Color(0xe8eaed), muted: Color(0xa0a8b3), grid: Color(0x2c323a),
     palette: [.sky, .orange, .green, .purple, .vermillion, .yellow, Color(0xe8eaed), .blue])
 
-  public var isDark: Bool { background.luminance < 0.2 }
+  public var isDark: Bool { background.isDark }
 
   /// The colour of the `index`-th class or series.
   public func color(_ index: Int) -> Color { palette[index % palette.count] }

@@ -1,3 +1,4 @@
+import GXCore
 import Testing
 
 @testable import GXTerminal
@@ -19,5 +20,41 @@ import Testing
     #expect(ColorDepth.indexed.parameters(red: 95, green: 135, blue: 175, background: true) == "48;5;67")
     #expect(ColorDepth.indexed.parameters(red: 128, green: 128, blue: 128, background: false) == "38;5;244")
     #expect(ColorDepth.full.parameters(red: 1, green: 2, blue: 3, background: true) == "48;2;1;2;3")
+  }
+}
+
+@Suite struct GraphicsTests {
+  private func method(_ answer: String) -> GraphicsMethod { Terminal.method(answer: Array(answer.utf8)) }
+
+  @Test func areWhatTheTerminalAnswers() {
+    #expect(method("\u{1b}_Gi=31;OK\u{1b}\\\u{1b}[?62;c") == .kitty)
+    #expect(method("\u{1b}[?62;4;6;22c") == .sixel)
+    #expect(method("\u{1b}[?64;1;2;22c") == .blocks)
+    #expect(method("\u{1b}[?4;1c") == .blocks)  // 4 is the terminal's class here
+    #expect(method("\u{1b}_Gi=31;EINVAL:no\u{1b}\\\u{1b}[?1;2c") == .blocks)
+    #expect(method("") == .blocks)
+    #expect(method("garbage 4;4c") == .blocks)
+  }
+
+  @Test func base64IsRFC4648s() {
+    for (plain, coded) in [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foobar", "Zm9vYmFy")] {
+      #expect(String(decoding: TerminalPicture.base64(Array(plain.utf8)), as: UTF8.self) == coded)
+    }
+  }
+
+  @Test func blocksHoldTwoPixelsEach() throws {
+    let picture = try Tensor(.u8, [3, 2, 3]) { out in for i in 0..<out.count { out[i] = UInt8(i) } }
+    let lines = TerminalPicture.blocks(picture, .full)
+    #expect(
+      lines == [
+        "\u{1b}[38;2;0;1;2;48;2;6;7;8m▀\u{1b}[38;2;3;4;5;48;2;9;10;11m▀\u{1b}[0m",
+        "\u{1b}[38;2;12;13;14;49m▀\u{1b}[38;2;15;16;17;49m▀\u{1b}[0m",
+      ])
+  }
+
+  @Test func sixelsBeginAndEndAsTheyMust() throws {
+    let picture = try Tensor(.u8, [20, 30, 3]) { out in for i in 0..<out.count { out[i] = UInt8(i % 256) } }
+    let text = String(decoding: try TerminalPicture.sixel(picture), as: UTF8.self)
+    #expect(text.hasPrefix("\u{1b}P") && text.hasSuffix("\u{1b}\\\n") && text.contains("\"1;1;30;20"))
   }
 }
