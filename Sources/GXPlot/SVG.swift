@@ -10,8 +10,8 @@ extension Drawing {
     var out = "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"\(number(size?.width ?? width))\""
     out += " height=\"\(number(size?.height ?? height))\" viewBox=\"0 0 \(number(width)) \(number(height))\""
     out += " font-family=\"DejaVu Sans, Verdana, sans-serif\" role=\"img\">\n"
-    if !title.isEmpty { out += "<title>\(escaped(title))</title>\n" }
-    if !caption.isEmpty { out += "<desc>\(escaped(caption))</desc>\n" }
+    if !title.isEmpty { out += "<title>\(escapedMarkup(title))</title>\n" }
+    if !caption.isEmpty { out += "<desc>\(escapedMarkup(caption))</desc>\n" }
     out += "<rect width=\"100%\" height=\"100%\" fill=\"\(theme.background.css)\"/>\n"
     for mark in marks { out += element(mark) + "\n" }
     return out + "</svg>\n"
@@ -32,10 +32,10 @@ extension Drawing {
     case .text(let text, let at, let anchor, let size, let bold, let color):
       return "<text x=\"\(number(at.x))\" y=\"\(number(at.y + Self.halfCapital * size))\" font-size=\"\(number(size))\""
         + (anchor == .start ? "" : " text-anchor=\"\(anchor.rawValue)\"") + (bold ? " font-weight=\"bold\"" : "")
-        + " fill=\"\(color.css)\">\(escaped(text))</text>"
+        + " fill=\"\(color.css)\">\(escapedMarkup(text))</text>"
     case .turnedText(let text, let at, let size, let color):
       return "<text transform=\"translate(\(number(at.x + Self.halfCapital * size)) \(number(at.y))) rotate(-90)\" "
-        + "font-size=\"\(number(size))\" fill=\"\(color.css)\">\(escaped(text))</text>"
+        + "font-size=\"\(number(size))\" fill=\"\(color.css)\">\(escapedMarkup(text))</text>"
     }
   }
 
@@ -43,20 +43,4 @@ extension Drawing {
   static let halfCapital = 0.36
 
   private func number(_ value: Double) -> String { trimmed(fixed(value, 2)) }
-
-  /// As XML's character data; characters that XML cannot hold become U+FFFD.
-  private func escaped(_ text: String) -> String {
-    var out = ""
-    for c in text.unicodeScalars {
-      switch c {
-      case "&": out += "&amp;"
-      case "<": out += "&lt;"
-      case ">": out += "&gt;"
-      case "\"": out += "&quot;"
-      case "\u{0}"..<" ", "\u{fffe}", "\u{ffff}": out += "\u{fffd}"
-      default: out.unicodeScalars.append(c)
-      }
-    }
-    return out
-  }
 }

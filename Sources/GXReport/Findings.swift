@@ -121,9 +121,17 @@ public struct Findings: Sendable {
     try judgements[name, default: Judgement(splits: name, pictures: pictures)].add(row, record)
   }
 
-  /// Takes in a label that is probably wrong.
-  public mutating func suspect(_ row: PredictionRow, rank: Double, remark: String) {
-    suspects.add(Finding(row: row, rank: rank, remark: remark))
+  /// Takes in the labels that an audit finds probably wrong.
+  /// - Returns: how many there are, of which so many are shown as there are pictures; nil where the audit has no rows.
+  public mutating func suspect(_ audit: LabelAudit) throws(GXError) -> Int? {
+    guard let found = audit.findings else { return nil }
+    for (i, suspect) in found.suspects.prefix(pictures).enumerated() {
+      var object = audit.row(of: suspect)
+      object["prediction"] = object["suggested"]
+      let remark = "p(label) less p(\(object["suggested"]?.nameValue ?? "")): \(fixed(suspect.score, 2))"
+      suspects.add(Finding(row: try PredictionRow(object), rank: -Double(i), remark: remark))
+    }
+    return found.suspects.count
   }
 
   /// Keeps the record's picture if it will be shown.

@@ -85,7 +85,7 @@ struct Gallery {
     let data = try Image.encodeJPEG(picture, quality: Self.quality)
     let (width, height) = (picture.shape[1], picture.shape[0])
     return """
-      <figure><img src="data:image/jpeg;base64,\(base64(data))" width="\(width)" height="\(height)" alt="\(alt)" />\
+      <figure><img src="data:image/jpeg;base64,\(String(decoding: base64(data), as: UTF8.self))" width="\(width)" height="\(height)" alt="\(alt)" />\
       <figcaption>\(caption)</figcaption></figure>
 
       """

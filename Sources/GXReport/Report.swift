@@ -18,8 +18,8 @@ public struct Report {
   public var log: TrainingLog?
   /// Where predictions are from, if they were not made for the report.
   public var predictionsName: String?
-  /// Where the suspects' predictions are from, if they were asked for.
-  public var suspectsName: String?
+  /// The file of out-of-fold predictions that labels were audited by, if they were, and how many are suspect.
+  public var audit: (name: String, suspects: Int)?
   /// Records that failed.
   public var failed = 0
   /// The command that made the report.
@@ -225,11 +225,11 @@ public struct Report {
   }
 
   private func suspects(_ gallery: Gallery) -> HTML {
-    guard let suspectsName else { return "" }
-    guard !findings.suspected.isEmpty else { return "<p>None was found in \(clipped(suspectsName)).</p>\n" }
+    guard let audit else { return "" }
+    guard audit.suspects > 0 else { return "<p>None was found in \(clipped(audit.name)).</p>\n" }
     return """
-      <p>Judged by models that did not see the picture in training (\(clipped(suspectsName))), by confident learning \
-      (Northcutt et al. 2021). The evidence shown is this model's.</p>
+      <p>\(audit.suspects) labels are suspect by confident learning (Northcutt et al. 2021), judged by networks that had \
+      not seen them (\(clipped(audit.name))); here are the worst. The evidence shown is this model's.</p>
       \(gallery.cards(findings.suspected))
       """
   }

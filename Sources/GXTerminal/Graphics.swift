@@ -82,19 +82,4 @@ public enum TerminalPicture {
       }
     }
   }
-
-  /// RFC 4648, with padding.
-  static func base64(_ bytes: [UInt8]) -> [UInt8] {
-    let digits = Array("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/".utf8)
-    var out: [UInt8] = []
-    out.reserveCapacity((bytes.count + 2) / 3 * 4)
-    for i in stride(from: 0, to: bytes.count, by: 3) {
-      func byte(_ k: Int) -> Int { i + k < bytes.count ? Int(bytes[i + k]) : 0 }
-      let group = byte(0) << 16 | byte(1) << 8 | byte(2)
-      for k in 0..<4 {
-        out.append(i + k <= bytes.count ? digits[group >> (18 - 6 * k) & 63] : UInt8(ascii: "="))
-      }
-    }
-    return out
-  }
 }

@@ -23,7 +23,8 @@ let command = Command(
 
     Records of split test are judged, or where there are none those of val, or those without a split; all count among
     the data. With --predictions, gx-infer's rows are judged instead (those of an ensemble, say), and the stream gives
-    the pictures; a terminal on stdin gives none.
+    the pictures; a terminal on stdin gives none. With --out-of-fold, labels that are probably wrong are shown too
+    (see gx-eval --suspects).
 
     What is held is about 50 bytes a record, the pictures shown, and of a --predictions file the ids.
     """,
@@ -31,9 +32,10 @@ let command = Command(
     Option("model", "m", "MODEL", "a model that gx-train wrote [the one in the box]"),
     Option("log", "l", "LOG", "gx-train's rows: adds the training curves"),
     Option("predictions", "p", "FILE", "judge these rows of gx-infer instead of classifying"),
+    Option("out-of-fold", "f", "FILE", "find labels that are probably wrong by these rows of gx-train --folds"),
     Option("split", nil, "A,B", "judge the records of these splits [test, or val, or those without]"),
     Option("title", "t", "TEXT", "the page's title"),
-    Option("pictures", "n", "N", "how many mistakes are shown, up to 100 [12]"),
+    Option("pictures", "n", "N", "how many mistakes, and suspects, are shown, up to 100 [12]"),
     Option("bootstrap", "b", "N", "replicates that the intervals are taken from; 0 for none [1000]"),
     Option(
       "assume-ops", nil, "WHAT",
@@ -75,6 +77,13 @@ command.main { arguments in
       try findings.judge(row)
     }
   }
+  var audit: (String, Int)?
+  if let path = arguments.string("out-of-fold") {
+    var labels = LabelAudit()
+    try forEachRow(of: path, &tally) { row throws(GXError) in try labels.add(row) }
+    guard let count = try findings.suspect(labels) else { throw GXError("\(path): no labelled row has probabilities") }
+    audit = (path, count)
+  }
   if let reader {
     let classifier = try predictions == nil ? Ensemble([model], assuming: assumption) : nil
     let judges = findings.judges
@@ -99,6 +108,7 @@ command.main { arguments in
     judgement: try findings.judgement(), findings: findings, command: [command.name] + CommandLine.arguments.dropFirst()
   )
   (report.log, report.predictionsName, report.failed) = (log, predictions, tally.failed)
+  report.audit = audit
   (report.replicates, report.seed, report.assumption) = (replicates, seed, assumption)
   try output.sink.write(Array(report.html.text.utf8))
   try output.commit()

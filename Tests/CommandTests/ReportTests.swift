@@ -135,6 +135,19 @@ private final class Page: NSObject, XMLParserDelegate {
     #expect(without.status == 0 && without.text.contains("it was not in the stream"))
   }
 
+  @Test func labelsThatAreProbablyWrongAreShown() throws {
+    // Out-of-fold rows that are sure of their labels, but for one.
+    let rows = (0..<20).map { i in
+      let (label, other) = i % 2 == 0 ? ("elliptical", "spiral") : ("spiral", "elliptical")
+      return #"{"id":"g\#(i)","label":"\#(label)","probabilities":{"\#(label)":\#(i == 6 ? 0.05 : 0.9),"#
+        + #""\#(other)":\#(i == 6 ? 0.95 : 0.1)}}"# + "\n"
+    }
+    try Data(rows.joined().utf8).write(to: scratch / "folds.ndjson")
+    let page = try Page(report("-n 3 --out-of-fold folds.ndjson").stdout)
+    #expect(page.texts["h2"]!.contains("Labels that are probably wrong"))
+    #expect(page.texts["bdi"]!.contains("g6") && page.text("p").contains("p(label) less p(spiral): -0.90"))
+  }
+
   @Test func limitsHold() throws {
     let (few, none) = (try Page(report("-n 2").stdout), try Page(report("-n 0").stdout))
     #expect(few.count("article") == none.count("article") + 2)

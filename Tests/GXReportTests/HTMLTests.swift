@@ -15,14 +15,6 @@ import Testing
     #expect(("<ul>\(rows)</ul>" as HTML).text == "<ul><li>a&lt;b</li><li>c</li></ul>")
   }
 
-  /// RFC 4648, section 10.
-  @Test(arguments: [
-    ("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foob", "Zm9vYg=="), ("fooba", "Zm9vYmE="),
-  ])
-  func base64OfTheStandard(_ text: String, _ expected: String) { #expect(base64(Array(text.utf8)) == expected) }
-
-  @Test func base64OfHighBytes() { #expect(base64([0xff, 0xef, 0xbe, 0xfb]) == "/+++" + "+w==") }
-
   @Test func wordsAreQuotedAsBashReadsThem() {
     #expect(quoted("rotate=180,flip=hv") == "rotate=180,flip=hv")
     #expect(quoted("it's $HOME") == "'it'\\''s $HOME'" && quoted("") == "''")

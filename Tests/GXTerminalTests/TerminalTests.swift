@@ -36,12 +36,6 @@ import Testing
     #expect(method("garbage 4;4c") == .blocks)
   }
 
-  @Test func base64IsRFC4648s() {
-    for (plain, coded) in [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foobar", "Zm9vYmFy")] {
-      #expect(String(decoding: TerminalPicture.base64(Array(plain.utf8)), as: UTF8.self) == coded)
-    }
-  }
-
   @Test func blocksHoldTwoPixelsEach() throws {
     let picture = try Tensor(.u8, [3, 2, 3]) { out in for i in 0..<out.count { out[i] = UInt8(i) } }
     let lines = TerminalPicture.blocks(picture, .full)
