@@ -98,7 +98,8 @@ command.main { arguments in
       if record.error == nil, let error { Log.error("\(record.id): \(error)") }
       tally.add(failed: record.error != nil || error != nil)
       try findings.count(label: record.label, split: record.split)
-      if let row, row["error"] == nil { try findings.judge(row, record: record) } else { findings.attach(record) }
+      if let row, row["error"] == nil { try findings.judge(row, record: record) }
+      findings.attach(record)
     }
   }
   tally.report()
