@@ -13,7 +13,7 @@ func crossValidate(_ run: Run) throws -> ExitStatus {
   if let option = pointless.first(where: arguments.has) {
     throw UsageError("--folds and --\(option) do not go together: it writes no model, and begins anew each time")
   }
-  let views = try arguments.choice("tta", Views.self) ?? .one
+  let views = try arguments.views() ?? .one
   let jobs = try arguments.int("threads") ?? arguments.jobs()
   try expectStream()
   let log = try arguments.string("log").map { try EpochLog(path: $0, appending: false) }

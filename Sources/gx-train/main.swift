@@ -44,8 +44,8 @@ let command = Command(
     Option("fold-val", nil, nil, "of --folds: count records of split val among the train records"),
     Option(
       "tta", nil, "WHAT",
-      "of --folds: average the probabilities over each picture's flips and quarter turns (dihedral), or do not (none) "
-        + "[none]"),
+      "of --folds: average the probabilities over each picture's flips and quarter turns (dihedral), over N turns "
+        + "(rotations:N), or do not (none) [none]"),
     Option(
       "distill", nil, "FILE",
       "learn from teachers, too: rows of gx-infer or --folds, by id; those of one id are averaged (memory: some 40 "
