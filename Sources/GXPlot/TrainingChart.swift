@@ -81,13 +81,15 @@ public struct TrainingChart: Chart {
   private var best: Int? { log.epochs.lastIndex { $0.isBest } }
 
   private var caption: String {
-    guard let last = log.epochs.last else { return "no epoch yet" }
+    guard !log.epochs.isEmpty else { return "no epoch yet" }
     let count = log.epochs.count == 1 ? "1 epoch" : "\(log.epochs.count) epochs"
     guard let best else { return count }
     let values = log.names.filter { $0.hasPrefix("val_") }.compactMap { name in
       log.epochs[best].values[name].map { "\(Self.shown(name)) \(fixed($0, 3))" }
     }
-    let phase = log.epochs[best].phase == last.phase ? "" : " of phase \(log.epochs[best].phase ?? "before")"
+    // Each phase counts anew.
+    let phase =
+      log.epochs[best].phase.flatMap { name in log.epochs.contains { $0.phase != name } ? " of \(name)" : nil } ?? ""
     return "\(count); best: \(log.epochs[best].number)\(phase)"
       + (values.isEmpty ? "" : " with " + values.joined(separator: ", "))
   }
