@@ -102,7 +102,7 @@ private let names = ["spiral", "<b>&\"'\u{1}", String(repeating: "long name ", c
     let classes = (0..<12).map { ("class \($0)", curve(0)) }
     let drawing = RankingChart(.roc, classes).drawing()
     let heights = drawing.marks.compactMap { mark -> Double? in
-      if case .text(let text, let at, .start, _, _, _) = mark, text.contains("class") { at.y } else { nil }
+      if case .text(let text, let at, .start, _, _, _) = mark, text.hasPrefix("0.") { at.y } else { nil }
     }
     #expect(heights.count == 12)
     #expect(zip(heights, heights.dropFirst()).allSatisfy { $1 - $0 > 13 })
