@@ -152,7 +152,8 @@ public struct TrainingChart: Chart {
     let axes = drawing.axes(
       in: area, x: { Scale((xs.first ?? 1)...(xs.last ?? 1), ticks: $0, .whole, isTight: true) }, named: "",
       y: { Scale(0...(rates.filter(\.isFinite).max() ?? 1), ticks: max(1, $0)) }, named: "learning rate")
-    drawing.line(
-      zip(xs, rates).map { axes.point($0, $1) }, Stroke(drawing.theme.muted, width: drawing.medium.lineWidth * 0.75))
+    let points = zip(xs, rates).map { axes.point($0, $1) }
+    drawing.line(points, Stroke(drawing.theme.muted, width: drawing.medium.lineWidth * 0.75))
+    if points.count == 1 { drawing.dot(points[0], radius: drawing.medium == .page ? 2.5 : 1, drawing.theme.muted) }
   }
 }
