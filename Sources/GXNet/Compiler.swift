@@ -60,6 +60,7 @@ final class Compiler {
   ) throws {
     try graph.checkConnected()
     try graph.checkFrozen(frozen)
+    let graph = training ? try graph.withPoolingFirst() : graph
     watchedPlace = try watching.map { name throws(GXError) in try graph.place(ofNode: name) }
     (self.graph, self.batch, self.training, self.twin) = (graph, batch, training, twin)
     self.precision = precision.isFast ? precision : .f32

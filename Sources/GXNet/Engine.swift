@@ -346,44 +346,59 @@ extension Primitive {
     training ? dnnl_forward_training : dnnl_forward_inference
   }
 
+  /// Makes a convolution by Winograd's algorithm if that is wished and this processor can; else directly.
+  private static func convolution(
+    winograd: Bool, _ make: (dnnl_alg_kind_t) throws -> Primitive
+  ) throws -> Primitive {
+    if winograd, let primitive = try? make(dnnl_convolution_winograd) { return primitive }
+    return try make(dnnl_convolution_direct)
+  }
+
   /// `dst = src * weights + bias`, cross-correlation as everywhere in the field. Weights are OIHW, or
   /// GOIHW if grouped.
   static func convolution(
     source: Layout, weights: Layout, bias: Layout?, destination: Layout, window: Window, training: Bool,
-    post: PostOps
+    winograd: Bool, post: PostOps
   ) throws -> Primitive {
-    var d = dnnl_convolution_desc_t()
     var (source, weights, destination) = (source.descriptor, weights.descriptor, destination.descriptor)
-    let status = withOptional(bias) { bias in
-      dnnl_dilated_convolution_forward_desc_init(
-        &d, direction(training), dnnl_convolution_direct, &source, &weights, bias, &destination, window.strides,
-        window.dilates, window.paddings, window.paddingsAfter)
+    return try convolution(winograd: winograd) { algorithm in
+      var d = dnnl_convolution_desc_t()
+      let status = withOptional(bias) { bias in
+        dnnl_dilated_convolution_forward_desc_init(
+          &d, direction(training), algorithm, &source, &weights, bias, &destination, window.strides, window.dilates,
+          window.paddings, window.paddingsAfter)
+      }
+      return try make("a convolution", d, status, post: post)
     }
-    return try make("a convolution", d, status, post: post)
   }
 
   static func convolutionSourceGradient(
-    source: Layout, weights: Layout, destination: Layout, window: Window, forward: Primitive
+    source: Layout, weights: Layout, destination: Layout, window: Window, winograd: Bool, forward: Primitive
   ) throws -> Primitive {
-    var d = dnnl_convolution_desc_t()
     var (source, weights, destination) = (source.descriptor, weights.descriptor, destination.descriptor)
-    let status = dnnl_dilated_convolution_backward_data_desc_init(
-      &d, dnnl_convolution_direct, &source, &weights, &destination, window.strides, window.dilates,
-      window.paddings, window.paddingsAfter)
-    return try make("a convolution's gradient", d, status, hint: forward)
+    return try convolution(winograd: winograd) { algorithm in
+      var d = dnnl_convolution_desc_t()
+      let status = dnnl_dilated_convolution_backward_data_desc_init(
+        &d, algorithm, &source, &weights, &destination, window.strides, window.dilates, window.paddings,
+        window.paddingsAfter)
+      return try make("a convolution's gradient", d, status, hint: forward)
+    }
   }
 
   static func convolutionWeightsGradient(
-    source: Layout, weights: Layout, bias: Layout?, destination: Layout, window: Window, forward: Primitive
+    source: Layout, weights: Layout, bias: Layout?, destination: Layout, window: Window, winograd: Bool,
+    forward: Primitive
   ) throws -> Primitive {
-    var d = dnnl_convolution_desc_t()
     var (source, weights, destination) = (source.descriptor, weights.descriptor, destination.descriptor)
-    let status = withOptional(bias) { bias in
-      dnnl_dilated_convolution_backward_weights_desc_init(
-        &d, dnnl_convolution_direct, &source, &weights, bias, &destination, window.strides, window.dilates,
-        window.paddings, window.paddingsAfter)
+    return try convolution(winograd: winograd) { algorithm in
+      var d = dnnl_convolution_desc_t()
+      let status = withOptional(bias) { bias in
+        dnnl_dilated_convolution_backward_weights_desc_init(
+          &d, algorithm, &source, &weights, bias, &destination, window.strides, window.dilates, window.paddings,
+          window.paddingsAfter)
+      }
+      return try make("a convolution's weight gradient", d, status, hint: forward)
     }
-    return try make("a convolution's weight gradient", d, status, hint: forward)
   }
 
   /// `dst = weights src + bias` of each sample; weights are OI, or OIHW over pictures.

@@ -10,17 +10,23 @@ extension Compiler {
     let channels = try Layout.plain([filter[0]])
     if groups > 1 { filter = [groups, filter[0] / groups] + filter[1...] }
     let (x, y) = (try Layout.any(sizes(source), precision), try Layout.any(sizes(place), precision))
+    let training = learns(place) || reaches(source)
+    func winograd(_ pass: Winograd.Pass) -> Bool {
+      Winograd.pays(pass, window, groups: groups, source: sizes(source), result: sizes(place))
+    }
     let primitive = try Primitive.convolution(
       source: x, weights: .any(filter, precision), bias: bias || tail.batchNorm != nil ? channels : nil,
-      destination: y, window: window, training: learns(place) || reaches(source),
+      destination: y, window: window, training: training,
+      winograd: winograd(training ? .forward : .prepared),
       post: PostOps(sum: tail.addend != nil, activation: tail.activation))
     try addWeighted(place, source, tail, primitive, plain: filter) { [filter] in
       try Primitive.convolutionWeightsGradient(
         source: x, weights: .any(filter), bias: bias ? channels : nil, destination: y, window: window,
-        forward: primitive)
+        winograd: winograd(.byWeights), forward: primitive)
     } sourceGradient: { [filter, precision] in
       try Primitive.convolutionSourceGradient(
-        source: x, weights: .any(filter, precision), destination: y, window: window, forward: primitive)
+        source: x, weights: .any(filter, precision), destination: y, window: window,
+        winograd: winograd(.bySource), forward: primitive)
     }
   }
 

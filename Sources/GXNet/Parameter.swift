@@ -25,9 +25,12 @@ struct NativeArray {
   ) throws {
     if from == to { return destination.update(from: source, count: from.byteCount / MemoryLayout<Float>.stride) }
     try Engine.alone {
-      try Primitive.reorder(from: from, to: to)
-        .call([(Argument.source, .init(source)), (Argument.destination, .init(destination))])
-        .run()
+      let reorder = try Primitive.reorder(from: from, to: to)
+      let scratchpad = try Buffer.pinned(reorder.layout(Argument.scratchpad))
+      try reorder.call([
+        (Argument.source, .init(source)), (Argument.destination, .init(destination)),
+        (Argument.scratchpad, scratchpad.address),
+      ]).run()
     }
   }
 

@@ -11,7 +11,7 @@ public struct Profile: Sendable {
     /// oneDNN's name of the code that does it: `jit:avx2` or the like; `ref` means slow. Empty for steps in Swift.
     public let implementation: String
     /// Floating-point operations a call: two for each multiplication with a weight, padding included; 0 for
-    /// layers without a matrix of weights.
+    /// layers without a matrix of weights. Of the definition: Winograd's algorithm does fewer.
     public let flops: Double
     public private(set) var calls = 0
     public private(set) var seconds = 0.0
