@@ -26,9 +26,11 @@ public struct ConfusionChart: Chart {
     let nameWidth = order.map { medium.width(classes[$0]) }.max() ?? 0
     let countWidth = (counts + ["records"]).map { medium.width($0) }.max() ?? 0
     let left = min(nameWidth, area.width * 0.3)
-    let below = 2 * line
-    var grid = area.inset(
-      left: left + medium.gap, top: line, right: countWidth + 2 * medium.gap, bottom: below)
+    var grid = area.inset(left: left + medium.gap, top: line, right: countWidth + 2 * medium.gap, bottom: 2 * line)
+    // Names that are wider than their columns read upwards, but on a terminal.
+    let turns = medium == .page && nameWidth > grid.width / Double(order.count) - medium.gap / 2
+    let turnedRoom = min(nameWidth, area.height * 0.25)
+    if turns { grid = grid.inset(bottom: max(0, turnedRoom + medium.gap - line)) }
     if medium == .terminal {
       let cell = max(2, (grid.width / Double(order.count) / 2).rounded(.down) * 2)
       let rows = max(4, (grid.height / Double(order.count) / 4).rounded(.down) * 4)
@@ -46,7 +48,7 @@ public struct ConfusionChart: Chart {
       drawing.text("records", at: Point(grid.right + medium.gap, area.y + line / 2), .start, theme.muted)
     }
     let namesFit = size.height >= line * 0.9
-    let columnsFit = size.width >= medium.width("mmm")
+    let columnsFit = size.width >= (turns ? line * 0.9 : medium.width("mmm"))
     for (row, truth) in order.enumerated() {
       let middle = grid.y + (Double(row) + 0.5) * size.height
       if namesFit {
@@ -64,14 +66,17 @@ public struct ConfusionChart: Chart {
         drawing.rect(cell, theme.shade(share))
         write(count, share, in: cell, on: &drawing)
       }
-      if columnsFit {
+      let x = grid.x + (Double(row) + 0.5) * size.width
+      if columnsFit, turns {
+        let name = medium.shortened(classes[truth], to: turnedRoom)
+        drawing.turnedText(name, at: Point(x, grid.bottom + medium.gap / 2 + medium.width(name)), theme.ink)
+      } else if columnsFit {
         let name = medium.shortened(classes[truth], to: size.width - medium.gap / 2)
-        let x = grid.x + (Double(row) + 0.5) * size.width
         drawing.text(name, at: Point(x, grid.bottom + line / 2), .middle, theme.ink)
       }
     }
-    drawing.text(
-      "predicted class", at: Point(grid.x + grid.width / 2, grid.bottom + line * 1.5), .middle, theme.muted)
+    let below = grid.bottom + (turns ? turnedRoom + medium.gap : line) + line / 2
+    drawing.text("predicted class", at: Point(grid.x + grid.width / 2, below), .middle, theme.muted)
   }
 
   /// The share, and below it the count; the count alone, or nothing, where there is no room.

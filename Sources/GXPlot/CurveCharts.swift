@@ -65,8 +65,8 @@ public struct RankingChart: Chart {
       title ?? (isROC ? "ROC curves" : "Precision and recall"),
       "each class against the rest; mean \(name) \(fixed(mean, 3))"
         + (isROC ? "" : "; dotted: the share of the class, which guessing reaches"))
-    let labels = zip(classes, areas).map { "\($0.name) \($1.isFinite ? fixed($1, 3) : "–")" }
-    let room = drawing.roomForEndLabels(labels + ["\(name) of each"], of: area.width)
+    let labels = zip(classes, areas).map { "\($1.isFinite ? fixed($1, 3) : "–") \($0.name)" }
+    let room = drawing.roomForEndLabels(labels + ["\(name) of each"], of: area.width * 0.7)
     let axes = drawing.axes(
       in: area, x: { Scale(0...1, ticks: $0) }, named: isROC ? "false positive rate" : "recall",
       y: { Scale(0...1, ticks: $0) }, named: isROC ? "true positive rate (recall)" : "precision", right: room)

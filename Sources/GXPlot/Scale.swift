@@ -36,9 +36,11 @@ public struct Scale: Equatable, Sendable {
       (low, high) = ((low / step + slack).rounded(.down) * step, (high / step - slack).rounded(.up) * step)
     }
     (self.low, self.high) = (low, high)
-    let first = (low / step - slack).rounded(.up)
-    let between = (high / step + slack).rounded(.down) - first
-    ticks = (0...Int(max(0, between))).map { i in
+    var first: Double { (low / step - slack).rounded(.up) }
+    var between: Double { (high / step + slack).rounded(.down) - first }
+    // Between ends that are no ticks there may be none: 7 epochs hold no multiple of 10.
+    while between < 0 { step = form == .whole ? max(1, (step / 2).rounded(.down)) : step / 2 }
+    ticks = (0...Int(between)).map { [step, first] i in
       let value = (first + Double(i)) * step
       return Tick(value: value, label: Self.label(value, step: step, form))
     }

@@ -85,13 +85,15 @@ public struct TrainingChart: Chart {
   private var best: Int? { log.epochs.lastIndex { $0.isBest } }
 
   private var caption: String {
-    guard let last = log.epochs.last else { return "no epoch yet" }
+    guard !log.epochs.isEmpty else { return "no epoch yet" }
     let count = log.epochs.count == 1 ? "1 epoch" : "\(log.epochs.count) epochs"
     guard let best else { return count }
     let values = log.names.filter { $0.hasPrefix("val_") }.compactMap { name in
       log.epochs[best].values[name].map { "\(Self.shown(name)) \(fixed($0, 3))" }
     }
-    let phase = log.epochs[best].phase == last.phase ? "" : " of phase \(log.epochs[best].phase ?? "before")"
+    // Each phase counts anew.
+    let phase =
+      log.epochs[best].phase.flatMap { name in log.epochs.contains { $0.phase != name } ? " of \(name)" : nil } ?? ""
     return "\(count); best: \(log.epochs[best].number)\(phase)"
       + (values.isEmpty ? "" : " with " + values.joined(separator: ", "))
   }
@@ -154,7 +156,8 @@ public struct TrainingChart: Chart {
     let axes = drawing.axes(
       in: area, x: { Scale((xs.first ?? 1)...(xs.last ?? 1), ticks: $0, .whole, isTight: true) }, named: "",
       y: { Scale(0...(rates.filter(\.isFinite).max() ?? 1), ticks: max(1, $0)) }, named: "learning rate")
-    drawing.line(
-      zip(xs, rates).map { axes.point($0, $1) }, Stroke(drawing.theme.muted, width: drawing.medium.lineWidth * 0.75))
+    let points = zip(xs, rates).map { axes.point($0, $1) }
+    drawing.line(points, Stroke(drawing.theme.muted, width: drawing.medium.lineWidth * 0.75))
+    if points.count == 1 { drawing.dot(points[0], radius: drawing.medium == .page ? 2.5 : 1, drawing.theme.muted) }
   }
 }

@@ -1,4 +1,5 @@
 import Foundation
+import FoundationXML
 import GXCore
 import GXImage
 import GXMetrics
@@ -69,7 +70,7 @@ private let names = ["spiral", "<b>&\"'\u{1}", String(repeating: "long name ", c
 
 @Suite struct ChartTests {
   @Test func everyChartIsXMLAndAPNGOfItsSize() throws {
-    for chart in try charts() + charts(["one"]) + charts(names) + charts((0..<300).map { "class \($0)" }) {
+    for chart in try charts() + charts(["one"]) + charts(names) + charts((0..<60).map { "class \($0)" }) {
       for theme in [Theme.light, .dark] {
         let drawing = chart.drawing(width: 640, height: 400, theme: theme)
         let svg = drawing.svg()
@@ -101,7 +102,7 @@ private let names = ["spiral", "<b>&\"'\u{1}", String(repeating: "long name ", c
     let classes = (0..<12).map { ("class \($0)", curve(0)) }
     let drawing = RankingChart(.roc, classes).drawing()
     let heights = drawing.marks.compactMap { mark -> Double? in
-      if case .text(let text, let at, .start, _, _, _) = mark, text.hasPrefix("class") { at.y } else { nil }
+      if case .text(let text, let at, .start, _, _, _) = mark, text.hasPrefix("0.") { at.y } else { nil }
     }
     #expect(heights.count == 12)
     #expect(zip(heights, heights.dropFirst()).allSatisfy { $1 - $0 > 13 })

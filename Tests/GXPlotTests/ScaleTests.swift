@@ -26,6 +26,14 @@ import Testing
     #expect(Scale(range, ticks: 5).place(.nan).isNaN)
   }
 
+  @Test(arguments: 1...60) func tightScalesHaveATickWithin(_ last: Int) {
+    for count in 1...6 {
+      let scale = Scale(1...Double(last), ticks: count, .whole, isTight: true)
+      #expect(!scale.ticks.isEmpty && scale.ticks.allSatisfy { $0.value >= scale.low && $0.value <= scale.high })
+      #expect(scale.ticks.allSatisfy { $0.value == $0.value.rounded() })
+    }
+  }
+
   @Test func oneEpochIsInTheMiddle() {
     let scale = Scale(1...1, ticks: 5, .whole, isTight: true)
     #expect(scale.ticks.map(\.label) == ["1"] && scale.place(1) == 0.5)
