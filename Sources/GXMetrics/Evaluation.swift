@@ -118,24 +118,17 @@ private struct Sample {
 
 /// The sums that NLL, Brier and ECE are made of.
 struct Calibration: Sendable {
-  private(set) var count = 0
   private var nllSum = 0.0
   private var brierSum = 0.0
-  /// Of each bin, the sum of (confidence - [right]): all that ECE needs.
-  private var gaps = [Double](repeating: 0, count: Evaluation.bins)
+  private(set) var reliability = Reliability()
 
   @inline(__always) mutating func add(nll: Double, brier: Double, confidence: Double, right: Bool) {
-    count &+= 1
     nllSum += nll
     brierSum += brier
-    let place = confidence * Double(Evaluation.bins)
-    var bin = Int(place)
-    if bin > 0 && Double(bin) == place { bin &-= 1 }  // an edge belongs to the bin below it
-    gaps[bin] += confidence - (right ? 1 : 0)
+    reliability.add(confidence: confidence, isRight: right)
   }
 
+  var count: Int { reliability.count }
   var nll: Double { nllSum / Double(count) }
   var brier: Double { brierSum / Double(count) }
-  /// sum over bins of (n_bin / n) |mean confidence - accuracy|; the bin's n cancels.
-  var ece: Double { gaps.reduce(0) { $0 + abs($1) } / Double(count) }
 }

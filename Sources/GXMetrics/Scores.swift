@@ -20,7 +20,7 @@ public struct Scores: Equatable, Sendable {
     perClass = confusion.perClass
     nll = calibration?.nll
     brier = calibration?.brier
-    ece = calibration?.ece
+    ece = calibration?.reliability.ece
   }
 
   /// The scores of all `predictions`, over `classes` classes.

@@ -96,6 +96,65 @@ private func pattern(records: Int, right: Int) -> [Prediction] {
   }
 }
 
+@Suite struct ReliabilityTests {
+  /// Ten predictions whose calibration error a pocket calculator gives: confidence, whether right.
+  private let ten: [(Double, Bool)] = [
+    (1, true), (1, true), (1, false),  // bin 15: |3 - 2|
+    (0.95, true),  // bin 15 too: 14/15 = 0.9333…; together |3.95 - 3| = 0.95
+    (0.8, false), (0.8, true),  // an edge, 12/15: bin 12, (11/15, 12/15]: |1.6 - 1| = 0.6
+    (0.41, false), (0.45, true),  // bin 7, (6/15, 7/15]: |0.86 - 1| = 0.14
+    (0.2, false),  // an edge, 3/15: bin 3: 0.2
+    (0, false),  // the first bin: 0
+  ]
+
+  private func samples() -> [Reliability.Sample] { ten.map { .init(confidence: $0, isRight: $1) } }
+
+  @Test func tenPredictionsByHand() {
+    var reliability = Reliability()
+    for sample in samples() { reliability.add(confidence: sample.confidence, isRight: sample.isRight) }
+    #expect(near(reliability.ece, (0.95 + 0.6 + 0.14 + 0.2 + 0) / 10))
+    #expect(reliability.count == 10)
+    #expect(reliability.bins.map(\.count) == [1, 0, 1, 0, 0, 0, 2, 0, 0, 0, 0, 2, 0, 0, 4])
+    #expect(reliability.bins.map(\.right) == [0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1, 0, 0, 3])
+    #expect(near(reliability.bins[6].confidence, 0.43) && reliability.bins[6].accuracy == 0.5)
+    #expect(reliability.bins[1].confidence.isNaN && reliability.bins[1].accuracy.isNaN)
+    #expect(reliability.bins[14].low == 14 / 15.0 && reliability.bins[14].high == 1)
+  }
+
+  @Test func equalMassByHand() {
+    // In order: 0, 0.2 | 0.41, 0.45 | 0.8, 0.8 | 0.95, 1, 1, 1: the last run begins in bin 3 of 5, as 0.95 does.
+    let reliability = Reliability(equalMass: samples(), bins: 5)
+    #expect(reliability.bins.map(\.count) == [2, 2, 2, 4])
+    #expect(reliability.bins.map(\.low) == [0, 0.41, 0.8, 0.95])
+    #expect(reliability.bins.map(\.high) == [0.2, 0.45, 0.8, 1])
+    #expect(near(reliability.ece, (0.2 + 0.14 + 0.6 + 0.95) / 10))
+    #expect(Reliability(equalMass: samples().reversed(), bins: 5).bins.map(\.right) == [0, 1, 1, 3])
+    #expect(Reliability(equalMass: [.init(confidence: 0.5, isRight: true)]).bins.count == 1)
+    #expect(Reliability(equalMass: []).ece.isNaN)
+  }
+
+  /// A record that counts twice is there twice.
+  @Test func weightsAreCopies() {
+    let sorted = samples().sorted { $0.confidence < $1.confidence }
+    let weights = [2, 0, 1, 3, 1, 0, 0, 1, 1, 1]
+    let copied = zip(sorted, weights).flatMap { Array(repeating: $0, count: $1) }
+    let (a, b) = (Reliability(sorted: sorted, weights: weights, bins: 4), Reliability(sorted: copied, bins: 4))
+    #expect(a.bins.map(\.count) == b.bins.map(\.count) && a.bins.map(\.high) == b.bins.map(\.high))
+    #expect(near(a.ece, b.ece))
+  }
+
+  @Test(arguments: golden.map { $0["name"].stringValue! }) func equalNumPy(_ name: String) throws {
+    let expected = golden.first { $0["name"] == .string(name) }!
+    let (predictions, classes) = (expected.predictions, expected["classes"].intValue!)
+    let samples = predictions.map {
+      Reliability.Sample(confidence: $0.probabilities[$0.predicted], isRight: $0.predicted == $0.truth)
+    }
+    #expect(near(Reliability(equalMass: samples).ece, expected["equal_mass_ece"].doubleValue!))
+    let each = Reliability.classwise(predictions, classes: classes)
+    #expect(near(Reliability.classwiseECE(each), expected["classwise_ece"].doubleValue!))
+  }
+}
+
 @Suite struct BootstrapTests {
   private func intervals(_ predictions: [Prediction], replicates: Int, seed: UInt64) throws -> ScoreIntervals {
     var evaluation = Evaluation(classes: 3, bootstraps: true)

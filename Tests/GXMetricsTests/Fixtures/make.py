@@ -11,14 +11,26 @@ warnings.filterwarnings("ignore")
 
 
 def ece(confidence, right, bins=15):
-    """Expected calibration error as in Guo et al. 2017: bins (low, high]."""
+    """Expected calibration error as in Guo et al. 2017: bins (low, high]; 0 goes to the first."""
     edges = np.linspace(0, 1, bins + 1)
+    edges[0] = -1
     total = 0.0
     for low, high in zip(edges[:-1], edges[1:]):
         inside = (confidence > low) & (confidence <= high)
         if inside.any():
             total += inside.mean() * abs(confidence[inside].mean() - right[inside].mean())
     return total
+
+
+def equal_mass_ece(confidence, right, bins=15):
+    """The same over bins of equal numbers; equal confidences go with the first of them."""
+    order = np.argsort(confidence, kind="stable")
+    confidence, right = confidence[order], right[order]
+    first = np.searchsorted(confidence, confidence, side="left")
+    place = first * bins // len(confidence)
+    return sum(
+        (place == b).mean() * abs(confidence[place == b].mean() - right[place == b].mean()) for b in np.unique(place)
+    )
 
 
 def case(name, classes, truth, probabilities, predicted=None):
@@ -52,6 +64,8 @@ def case(name, classes, truth, probabilities, predicted=None):
         "nll": nll,
         "brier": brier,
         "ece": ece(confidence, (truth == predicted).astype(float)),
+        "equal_mass_ece": equal_mass_ece(confidence, (truth == predicted).astype(float)),
+        "classwise_ece": np.mean([ece(probabilities[:, k], onehot[:, k]) for k in range(classes)]),
     }
 
 
