@@ -28,10 +28,10 @@ public struct Reliability: Equatable, Sendable {
     /// The share that came true, in [0, 1]; NaN of an empty bin.
     public var accuracy: Double { Double(right) / Double(count) }
 
-    @inline(__always) mutating func add(confidence: Double, right: Int, count: Int = 1) {
-      confidenceSum += confidence * Double(count)
-      self.right &+= right
-      self.count &+= count
+    @inline(__always) mutating func add(confidence: Double, isRight: Bool, times: Int) {
+      confidenceSum += confidence * Double(times)
+      right &+= isRight ? times : 0
+      count &+= times
     }
   }
 
@@ -46,13 +46,13 @@ public struct Reliability: Equatable, Sendable {
     self.bins = (0..<bins).map { Bin(low: Double($0) / Double(bins), high: Double($0 + 1) / Double(bins)) }
   }
 
-  /// Of bins of equal width: takes in one prediction, whose confidence is in [0, 1].
-  @inline(__always) public mutating func add(confidence: Double, isRight: Bool) {
+  /// Of bins of equal width: takes in one prediction, whose confidence is in [0, 1], `times` times.
+  @inline(__always) public mutating func add(confidence: Double, isRight: Bool, times: Int = 1) {
     let place = confidence * Double(bins.count)
     var bin = Int(place)
     if bin > 0 && Double(bin) == place { bin &-= 1 }  // an edge belongs to the bin below it
-    bins[bin].add(confidence: confidence, right: isRight ? 1 : 0)
-    count &+= 1
+    bins[bin].add(confidence: confidence, isRight: isRight, times: times)
+    count &+= times
   }
 
   /// Bins of equal mass ("adaptive" binning; Nixon et al. 2019): in the order of confidence, prediction i of n goes to
@@ -80,7 +80,7 @@ public struct Reliability: Equatable, Sendable {
         }
         self.bins[self.bins.count - 1].high = confidence
       }
-      self.bins[self.bins.count - 1].add(confidence: confidence, right: sample.isRight ? weight : 0, count: weight)
+      self.bins[self.bins.count - 1].add(confidence: confidence, isRight: sample.isRight, times: weight)
       count += weight
     }
   }
@@ -94,14 +94,17 @@ public struct Reliability: Equatable, Sendable {
   /// Of each class' own probability, whether it was the truth: over bins of equal width. The mean of their `ece`s is the
   /// classwise calibration error (Kull et al. 2019; the "static" one of Nixon et al. 2019), which sees what becomes of
   /// the classes that were not predicted too.
-  /// - Parameter predictions: Each with a probability for each of `classes`.
+  /// - Parameters:
+  ///   - predictions: Each with a probability for each of `classes`.
+  ///   - weights: How many times each counts; nil is once.
   public static func classwise(
-    _ predictions: some Sequence<Prediction>, classes: Int, bins: Int = Evaluation.bins
+    _ predictions: [Prediction], weights: [Int]? = nil, classes: Int, bins: Int = Evaluation.bins
   ) -> [Reliability] {
     var each = [Reliability](repeating: Reliability(bins: bins), count: classes)
-    for prediction in predictions {
+    for (i, prediction) in predictions.enumerated() {
       for k in 0..<classes {
-        each[k].add(confidence: prediction.probabilities[k], isRight: prediction.truth == k)
+        each[k].add(
+          confidence: prediction.probabilities[k], isRight: prediction.truth == k, times: weights?[i] ?? 1)
       }
     }
     return each

@@ -12,7 +12,7 @@ public struct Scores: Equatable, Sendable {
   public let ece: Double?
   public let perClass: [ClassScores]
 
-  init(confusion: ConfusionMatrix, calibration: Calibration?) {
+  init(confusion: ConfusionMatrix, calibration: ProbabilityScores?) {
     self.confusion = confusion
     accuracy = confusion.accuracy
     balancedAccuracy = confusion.balancedAccuracy
@@ -69,6 +69,12 @@ public struct Interval: Equatable, Sendable {
   public let low: Double
   public let high: Double
 
+  /// The middle `level` of a bootstrap's values.
+  init(ofDraws draws: [Double], level: Double) {
+    let sorted = draws.sorted()
+    (low, high) = (percentile(sorted, (1 - level) / 2), percentile(sorted, (1 + level) / 2))
+  }
+
   public var json: JSON { [.double(low), .double(high)] }
 }
 
@@ -86,10 +92,7 @@ public struct ScoreIntervals: Sendable {
     replicates = draws.count
     self.seed = seed
     self.level = level
-    func interval(_ score: (Scores) -> Double) -> Interval {
-      let sorted = draws.map(score).sorted()
-      return Interval(low: percentile(sorted, (1 - level) / 2), high: percentile(sorted, (1 + level) / 2))
-    }
+    func interval(_ score: (Scores) -> Double) -> Interval { Interval(ofDraws: draws.map(score), level: level) }
     named = draws[0].named.enumerated().map { i, score in (score.name, interval { $0.named[i].value }) }
     perClass = draws[0].perClass.indices.map { k in
       (interval { $0.perClass[k].precision }, interval { $0.perClass[k].recall }, interval { $0.perClass[k].f1 })
