@@ -32,6 +32,7 @@ let commands: [(name: String, uses: [String])] = [
   ("gx-synth", ["GXImage", "GXSynth"]),
   ("gx-train", ["GXImage", "GXMetrics", "GXNet", "GXTrain"]),
   ("gx-infer", ["GXImage", "GXNet", "GXTrain", "GXBox"]),
+  ("gx-calibrate", ["GXMetrics", "GXTrain"]),
   ("gx-model", ["GXNet", "GXTrain", "GXBox"]),
   ("gx-eval", ["GXMetrics"]),
   ("gx-serve", ["GXTrain", "GXBox", "GXServe"]),

@@ -182,6 +182,31 @@ public struct Augmentation: Equatable, Sendable {
   }
 }
 
+/// A picture turned about its centre by `count` angles, 360/`count` degrees apart; itself first.
+///
+/// Sampled as `Augmentation` does it: bilinearly, what lies beyond the edges mirrored. Right angles of a square are exact.
+public enum Rotation {
+  /// - Parameter picture: `[height, width, channels]` of any type; the views have the same type and size.
+  public static func views(of picture: Tensor, count: Int) throws -> [Tensor] {
+    precondition(count > 0, "no views")
+    let size = try picture.pictureSize()
+    let centre = (x: Double(size.width - 1) / 2, y: Double(size.height - 1) / 2)
+    return try (0..<count).map { i in
+      if i == 0 { return picture }
+      let angle = 2 * Double.pi * Double(i) / Double(count)
+      let (cosine, sine) =
+        4 * i % count == 0 ? [(1, 0), (0, 1), (-1, 0), (0, -1)][4 * i / count] : (cos(angle), sin(angle))
+      let map = Affine(
+        xx: cosine, xy: sine, yx: -sine, yy: cosine, sourceX: centre.x, sourceY: centre.y, outputX: centre.x,
+        outputY: centre.y)
+      let kernel = AugmentationKernel(
+        source: size, output: size, map: map, fill: .reflect, fullScale: picture.dtype.fullScale, gain: 1, stretch: 1,
+        sigma: 0, noise: nil)
+      return try picture.mapPicture(to: size, kernel)
+    }
+  }
+}
+
 private struct AugmentationKernel: PictureKernel {
   let source, output: PictureSize
   let map: Affine

@@ -40,7 +40,8 @@ public struct Abstention: Equatable, Sendable {
 
   /// P(X >= right) of `count` trials with probability `p`: where that is small, the true share is larger than p.
   static func chance(ofAtLeast right: Int, of count: Int, _ p: Double) -> Double {
-    guard Double(right) > Double(count) * p else { return 1 }  // a quarter at the least (Greenberg & Mohri 2014): not small
+    // At the mean and below it, it is a quarter at the least (Greenberg & Mohri 2014): not small.
+    guard Double(right) > Double(count) * p else { return 1 }
     let n = Double(count)
     var term = exp(
       lgamma(n + 1) - lgamma(Double(right) + 1) - lgamma(n - Double(right) + 1) + Double(right) * log(p)

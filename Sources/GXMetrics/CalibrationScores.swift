@@ -29,6 +29,8 @@ public struct CalibrationSample: Sendable {
   /// By rising confidence, so that no draw needs to be sorted.
   private let predictions: [Prediction]
   private let judged: [Reliability.Sample]
+  private let nll: [Double]
+  private let brier: [Double]
   /// Of each of them, where it stood in the order that was given.
   private let places: [Int]
   private let classes: Int
@@ -40,6 +42,13 @@ public struct CalibrationSample: Sendable {
     func confidence(_ i: Int) -> Double { predictions[i].probabilities[predictions[i].predicted] }
     places = predictions.indices.sorted { (confidence($0), $0) < (confidence($1), $1) }
     self.predictions = places.map { predictions[$0] }
+    nll = places.map { -log(max(predictions[$0].probabilities[predictions[$0].truth], Evaluation.leastProbability)) }
+    brier = self.predictions.map { prediction in
+      prediction.probabilities.enumerated().reduce(0) { sum, entry in
+        let miss = entry.offset == prediction.truth ? 1 - entry.element : entry.element
+        return sum + miss * miss
+      }
+    }
     judged = places.map {
       .init(confidence: confidence($0), isRight: predictions[$0].truth == predictions[$0].predicted)
     }
@@ -49,13 +58,18 @@ public struct CalibrationSample: Sendable {
 
   /// - Parameter weights: How many times each record counts, in the order they were given in.
   private func scores(_ weights: [Int]) -> CalibrationScores {
-    var sums = ProbabilityScores()
     let weights = places.map { weights[$0] }
-    for (prediction, weight) in zip(predictions, weights) { sums.add(prediction, times: weight) }
+    func mean(_ values: [Double]) -> Double {
+      zip(values, weights).reduce(0) { $0 + $1.0 * Double($1.1) } / Double(weights.reduce(0, +))
+    }
+    var equalWidth = Reliability()
+    for (sample, weight) in zip(judged, weights) {
+      equalWidth.add(confidence: sample.confidence, isRight: sample.isRight, times: weight)
+    }
     let equalMass = Reliability(sorted: judged, weights: weights, bins: Evaluation.bins)
     let each = Reliability.classwise(predictions, weights: weights, classes: classes)
     return CalibrationScores(
-      nll: sums.nll, brier: sums.brier, ece: sums.reliability.ece, equalMassECE: equalMass.ece,
+      nll: mean(nll), brier: mean(brier), ece: equalWidth.ece, equalMassECE: equalMass.ece,
       classwiseECE: Reliability.classwiseECE(each))
   }
 
@@ -68,6 +82,6 @@ public struct CalibrationSample: Sendable {
       for _ in judged { weights[random.below(judged.count)] += 1 }
       return scores(weights).named.map(\.value)
     }
-    return scores.named.indices.map { i in Interval(ofDraws: draws.map { $0[i] }, level: level) }
+    return scores.named.indices.map { i in Interval(draws.map { $0[i] }, level: level) }
   }
 }

@@ -34,7 +34,8 @@ public struct ConformalSets: Equatable, Sendable {
   /// - Parameters:
   ///   - records: For each its probabilities, `[classes]`, and its truth.
   /// - Throws: `GXError` where that is more than n: then only sets of all classes would keep the promise.
-  public init(score: Score, coverage: Double, fitting records: [(probabilities: [Double], truth: Int)]) throws(GXError) {
+  public init(score: Score, coverage: Double, fitting records: [(probabilities: [Double], truth: Int)]) throws(GXError)
+  {
     precondition(coverage > 0 && coverage < 1, "a coverage of \(coverage)")
     // (n + 1) · 0.9 may be a hair more than the whole number that is meant.
     let rank = Int(ceil(Double(records.count + 1) * coverage - 1e-9))

@@ -31,7 +31,7 @@ public struct Evaluation: Sendable {
   static let leastProbability = 0x1p-52
 
   public private(set) var confusion: ConfusionMatrix
-  private var calibration = ProbabilityScores()
+  private var calibration = Calibration()
   private var keepsSamples: Bool
   private var samples: [Sample] = []
 
@@ -55,13 +55,18 @@ public struct Evaluation: Sendable {
     }
     var sample = Sample(truth: UInt16(record.truth), predicted: UInt16(record.predicted))
     if !record.probabilities.isEmpty {
-      for p in record.probabilities where !(p >= 0 && p <= 1) {
-        throw GXError("probability \(p) is not in [0, 1]")
+      var brier = 0.0
+      for (k, p) in record.probabilities.enumerated() {
+        guard p >= 0 && p <= 1 else { throw GXError("probability \(p) is not in [0, 1]") }
+        let miss = k == record.truth ? 1 - p : p
+        brier += miss * miss
       }
-      sample.brier = Float(record.brier)
-      sample.nll = Float(record.nll)
+      sample.brier = Float(brier)
+      sample.nll = Float(-log(max(record.probabilities[record.truth], Self.leastProbability)))
       sample.confidence = Float(record.probabilities[record.predicted])
-      calibration.add(record)
+      calibration.add(
+        nll: -log(max(record.probabilities[record.truth], Self.leastProbability)), brier: brier,
+        confidence: record.probabilities[record.predicted], right: record.truth == record.predicted)
     }
     confusion.add(truth: record.truth, predicted: record.predicted)
     if keepsSamples { samples.append(sample) }
@@ -80,7 +85,7 @@ public struct Evaluation: Sendable {
     let draws = (0..<replicates).map { replicate in
       var random = Random(seed: seed, epoch: replicate, id: "bootstrap")
       var counts = [Int](repeating: 0, count: confusion.counts.count)
-      var sums = ProbabilityScores()
+      var sums = Calibration()
       let (classes, count) = (confusion.classes, samples.count)
       samples.withUnsafeBufferPointer { samples in
         counts.withUnsafeMutableBufferPointer { counts in
@@ -112,40 +117,18 @@ private struct Sample {
 }
 
 /// The sums that NLL, Brier and ECE are made of.
-struct ProbabilityScores: Sendable {
+struct Calibration: Sendable {
   private var nllSum = 0.0
   private var brierSum = 0.0
   private(set) var reliability = Reliability()
 
-  @inline(__always)
-  mutating func add(nll: Double, brier: Double, confidence: Double, right: Bool, times: Int = 1) {
-    nllSum += nll * Double(times)
-    brierSum += brier * Double(times)
-    reliability.add(confidence: confidence, isRight: right, times: times)
-  }
-
-  mutating func add(_ record: Prediction, times: Int = 1) {
-    add(
-      nll: record.nll, brier: record.brier, confidence: record.probabilities[record.predicted],
-      right: record.truth == record.predicted, times: times)
+  @inline(__always) mutating func add(nll: Double, brier: Double, confidence: Double, right: Bool) {
+    nllSum += nll
+    brierSum += brier
+    reliability.add(confidence: confidence, isRight: right)
   }
 
   var count: Int { reliability.count }
   var nll: Double { nllSum / Double(count) }
   var brier: Double { brierSum / Double(count) }
-}
-
-extension Prediction {
-  /// -ln p(truth), in nats, of a record with probabilities.
-  var nll: Double { -log(max(probabilities[truth], Evaluation.leastProbability)) }
-
-  /// The sum over classes of (p - [class is the truth])^2, of a record with probabilities.
-  var brier: Double {
-    var sum = 0.0
-    for (k, p) in probabilities.enumerated() {
-      let miss = k == truth ? 1 - p : p
-      sum += miss * miss
-    }
-    return sum
-  }
 }

@@ -12,7 +12,7 @@ public struct Scores: Equatable, Sendable {
   public let ece: Double?
   public let perClass: [ClassScores]
 
-  init(confusion: ConfusionMatrix, calibration: ProbabilityScores?) {
+  init(confusion: ConfusionMatrix, calibration: Calibration?) {
     self.confusion = confusion
     accuracy = confusion.accuracy
     balancedAccuracy = confusion.balancedAccuracy
@@ -69,9 +69,10 @@ public struct Interval: Equatable, Sendable {
   public let low: Double
   public let high: Double
 
-  /// The middle `level` of a bootstrap's values.
-  init(ofDraws draws: [Double], level: Double) {
-    let sorted = draws.sorted()
+  /// The middle `level` of `values`, such as 0.95; those that are not a number (the accuracy of a resample of which
+  /// nothing was answered, say) are left out.
+  init(_ values: [Double], level: Double) {
+    let sorted = values.filter { !$0.isNaN }.sorted()
     (low, high) = (percentile(sorted, (1 - level) / 2), percentile(sorted, (1 + level) / 2))
   }
 
@@ -92,7 +93,7 @@ public struct ScoreIntervals: Sendable {
     replicates = draws.count
     self.seed = seed
     self.level = level
-    func interval(_ score: (Scores) -> Double) -> Interval { Interval(ofDraws: draws.map(score), level: level) }
+    func interval(_ score: (Scores) -> Double) -> Interval { Interval(draws.map(score), level: level) }
     named = draws[0].named.enumerated().map { i, score in (score.name, interval { $0.named[i].value }) }
     perClass = draws[0].perClass.indices.map { k in
       (interval { $0.perClass[k].precision }, interval { $0.perClass[k].recall }, interval { $0.perClass[k].f1 })

@@ -4,42 +4,29 @@ import GXImage
 import GXStream
 import GXTrain
 
-/// One model, or several whose probabilities are averaged, ready to classify picture files. Safe from many threads.
+/// An ensemble that is ready to classify picture files. Safe from many threads.
 public final class Engine: Sendable {
-  private struct Member: Sendable {
-    let classifier: Classifier
-    /// What a decoded picture still has to go through.
-    let steps: [PixelOp]
-    /// For each class of the ensemble, its place in this model's list.
-    let order: [Int]
-  }
-
-  /// The classes by the names that the first model gives them, in its order.
-  let classes: [String]
   /// `[height, width]` of the first model's pictures, in pixels.
   let inputSize: [Int]
-  private let members: [Member]
+  private let ensemble: Ensemble
+  /// What a decoded picture still has to go through, for each model.
+  private let steps: [[PixelOp]]
   /// nil where the first model has no layer to explain by.
   private let explainer: EngineExplainer?
 
-  /// - Parameter views: What each picture is classified by; nil is as each model says.
-  /// - Throws: `GXError` where a model does not work, does not take pictures, or has other classes than the first.
-  public init(_ models: [Model], views: Views? = nil) throws {
-    guard let first = models.first else { throw GXError("no model") }
-    let classes = first.classes
-    self.classes = classes
-    inputSize = Array(first.input.prefix(2))
-    members = try models.map { model in
-      let order = classes.compactMap(model.classes.firstIndex)
-      guard order.count == classes.count, model.classes.count == classes.count else {
-        throw GXError(
-          "models of an ensemble must have the same classes: \(classes.joined(separator: ", ")); "
-            + model.classes.joined(separator: ", "))
-      }
-      let classifier = try Classifier(model, views: views)
-      return Member(classifier: classifier, steps: try classifier.steps(for: Self.record(Self.blank(64))), order: order)
-    }
-    explainer = try? EngineExplainer(first, steps: members[0].steps)
+  /// The names of the classes.
+  var classes: [String] { ensemble.classes }
+
+  /// - Parameters:
+  ///   - views: What each picture is classified by; nil is as each model says.
+  ///   - calibration: Of their mean.
+  /// - Throws: `GXError` where a model does not work, does not take pictures, or has other classes than the first, or
+  ///   the calibration was made for something else.
+  public init(_ models: [Model], views: Views? = nil, calibration: Ensemble.CalibrationSource = .model) throws {
+    ensemble = try Ensemble(models, views: views, calibration: calibration)
+    inputSize = Array(models[0].input.prefix(2))
+    steps = try ensemble.steps(for: Self.record(Self.blank(64)))
+    explainer = try? EngineExplainer(models[0], steps: steps[0])
   }
 
   /// A picture as the decoder gives it, with the history that says so.
@@ -80,7 +67,7 @@ public final class Engine: Sendable {
   }
 
   private func tryOut(_ picture: Tensor) throws {
-    let prediction = Prediction(classes: classes, probabilities: try probabilities(of: picture))
+    let prediction = try prediction(of: picture)
     _ = try explainer?.explain(picture, prediction, class: classes[0])
   }
 
@@ -88,7 +75,7 @@ public final class Engine: Sendable {
   /// - Throws: `GXError` where it is no picture that can be decoded, or has more than `maxPixels` pixels.
   func classify(_ file: [UInt8], maxPixels: Int) throws -> Prediction {
     let picture = try file.withUnsafeBytes { try Image.decode($0, maxPixels: maxPixels) }
-    return Prediction(classes: classes, probabilities: try probabilities(of: picture))
+    return try prediction(of: picture)
   }
 
   /// Where in a picture file the evidence for a class lies.
@@ -97,7 +84,7 @@ public final class Engine: Sendable {
   func explain(_ file: [UInt8], class name: String?, maxPixels: Int) throws -> Explanation {
     guard let explainer else { throw Unexplained.model }
     let picture = try file.withUnsafeBytes { try Image.decode($0, maxPixels: maxPixels) }
-    let prediction = Prediction(classes: classes, probabilities: try probabilities(of: picture))
+    let prediction = try prediction(of: picture)
     guard let name else { return try explainer.explain(picture, prediction, class: prediction.ranking[0].name) }
     guard let found = classes.first(where: { $0 == name || GalaxyTypes.shown($0) == name }) else {
       throw Unexplained.noClass
@@ -112,13 +99,8 @@ public final class Engine: Sendable {
     case noClass
   }
 
-  private func probabilities(of picture: Tensor) throws -> [Float] {
-    var sums = [Float](repeating: 0, count: classes.count)
-    for member in members {
-      let result = try member.classifier.classify(picture, after: member.steps)
-      for (i, place) in member.order.enumerated() { sums[i] += result.probabilities[place] }
-    }
-    return sums.map { $0 / Float(members.count) }
+  private func prediction(of picture: Tensor) throws -> Prediction {
+    Prediction(classes: classes, try ensemble.classify(picture, after: steps))
   }
 }
 
@@ -126,16 +108,21 @@ public final class Engine: Sendable {
 struct Prediction: Sendable {
   /// Classes and their probabilities, the likeliest first; equals in the model's order.
   let ranking: [(name: String, probability: Float)]
+  /// The conformal set, the likeliest first; nil where the model has none.
+  let set: [String]?
+  /// Whether the confidence is below what the model asks for a prediction; nil where it asks nothing.
+  let isUncertain: Bool?
 
-  init(classes: [String], probabilities: [Float]) {
-    let order = probabilities.indices.sorted { (probabilities[$1], $0) < (probabilities[$0], $1) }
-    ranking = order.map { (classes[$0], probabilities[$0]) }
+  init(classes: [String], _ result: Ensemble.Result) {
+    ranking = result.ranking.map { (classes[$0], result.probabilities[$0]) }
+    set = result.set.map { $0.map { classes[$0] } }
+    isUncertain = result.isUncertain
   }
 
   /// The fields that every answer about a picture has.
   var json: JSONObject {
     let best = ranking[0]
-    return [
+    var fields: JSONObject = [
       "success": true, "galaxy_type": .string(GalaxyTypes.shown(best.name)), "confidence": .float(best.probability),
       "confidence_percentage": .string(Self.percentage(best.probability)),
       "all_predictions": .array(
@@ -146,6 +133,10 @@ struct Prediction: Sendable {
           ]
         }),
     ]
+    // Beside what clients of the original know: `galaxy_type` stays the likeliest class, however uncertain.
+    if let set { fields["set"] = .array(set.map { .string(GalaxyTypes.shown($0)) }) }
+    if let isUncertain { fields["uncertain"] = .bool(isUncertain) }
+    return fields
   }
 
   /// A probability as `93.00%`.

@@ -177,11 +177,29 @@ enum OpenAPI {
       ("success", ["type": "boolean"]), ("galaxy_type", name), ("confidence", probability),
       ("confidence_percentage", percentage), ("all_predictions", list(prediction)),
     ]
-    let rowFields = [("id", text)] + predicted + [("error", text), ("message", text)]
+    // Of a calibrated model alone.
+    let doubts: [(String, JSON)] = [
+      (
+        "set",
+        [
+          "type": "array", "items": name,
+          "description": "The classes that may be the truth, the likeliest first, where the model promises a coverage",
+        ]
+      ),
+      (
+        "uncertain",
+        [
+          "type": "boolean",
+          "description": "Whether the confidence is too low for the precision that the model was calibrated for",
+        ]
+      ),
+    ]
+    let rowFields = [("id", text)] + predicted + doubts + [("error", text), ("message", text)]
     return [
       "Error": object([("error", text), ("message", text)]),
       "Classification": object(
-        predicted + [("galaxy_info", info), ("timestamp", ["type": "string", "format": "date-time"])]),
+        predicted + doubts + [("galaxy_info", info), ("timestamp", ["type": "string", "format": "date-time"])],
+        optional: Set(doubts.map(\.0))),
       "Row": object(rowFields, optional: Set(rowFields.map(\.0)).subtracting(["id", "success"])),
       "Explanation": object([
         ("success", ["type": "boolean"]), ("galaxy_type", name), ("confidence", probability), ("explained_class", name),

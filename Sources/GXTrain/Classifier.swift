@@ -2,9 +2,9 @@ import GXCore
 import GXImage
 import GXNet
 import GXStream
-import Glibc
 
-/// A model at work: finishes a record's preparation and tells its class. Safe to use from many threads.
+/// A model at work: finishes a record's preparation and tells its class, without calibration, which is `Ensemble`'s.
+/// Safe to use from many threads.
 public final class Classifier: Sendable {
   /// What was found out about a picture.
   public struct Result: Sendable {
@@ -19,7 +19,8 @@ public final class Classifier: Sendable {
     /// - Throws: `GXError` where they are not finite.
     init(_ views: UnsafeBufferPointer<Float>, classes: Int) throws(GXError) {
       guard views.allSatisfy(\.isFinite) else { throw GXError("the network's logits are not finite") }
-      let logits = views.count == classes ? Array(views) : logMeanProbabilities(views, classes: classes)
+      let rows = stride(from: 0, to: views.count, by: classes).map { Array(views[$0..<$0 + classes]) }
+      let logits = rows.count == 1 ? rows[0] : logMeanProbabilities(rows)
       self.logits = logits
       probabilities = logits.withUnsafeBufferPointer { logits in
         [Float](unsafeUninitializedCapacity: classes) { out, count in
@@ -76,20 +77,4 @@ extension Model {
       throw GXError("model: the graph maps \(graph.input) to \(graph.output), not \(input) to \(classes.count) classes")
     }
   }
-}
-
-/// log of the mean over rows of softmax(row), from `[rows, classes]`; finite even where a probability is not told from 0.
-func logMeanProbabilities(_ logits: UnsafeBufferPointer<Float>, classes: Int) -> [Float] {
-  let rows = logits.count / classes
-  let norms = (0..<rows).map { row in
-    logSumExp((0..<classes).map { Double(logits[row * classes + $0]) })
-  }
-  return (0..<classes).map { c in
-    Float(logSumExp((0..<rows).map { Double(logits[$0 * classes + c]) - norms[$0] }) - log(Double(rows)))
-  }
-}
-
-private func logSumExp(_ values: [Double]) -> Double {
-  let highest = values.max()!
-  return highest + log(values.reduce(0) { $0 + exp($1 - highest) })
 }

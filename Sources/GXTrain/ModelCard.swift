@@ -13,8 +13,8 @@ extension Model {
   }
 
   /// One object: `name`, `about`, `classes`, `input`, `ops`, `tta`, `parameters`, `dtype` of the weights, `bytes` of
-  /// the file, `digest`, `scores`, `limits`, `attribution` and further fields of the card where they are set,
-  /// `training`, and `nodes` (name, op, shape, parameters).
+  /// the file, `digest`, `calibration`, `scores`, `limits`, `attribution` and further fields of the card where they are
+  /// set, `training`, and `nodes` (name, op, shape, parameters).
   public var cardJSON: JSONObject {
     get throws {
       var fields: JSONObject = [:]
@@ -25,6 +25,7 @@ extension Model {
         "tta": .string(views.rawValue), "parameters": .int(graph.parameterCount),
         "dtype": .string(dtypes.joined(separator: "+")), "bytes": .int(try fileSize), "digest": .string(digest),
       ])
+      if let calibration { fields["calibration"] = .object(calibration.json) }
       for (name, value) in card where fields[name] == nil { fields[name] = value }
       fields["training"] = .object(training)
       fields["nodes"] = .array(
@@ -61,13 +62,13 @@ extension Model {
         [row.name, row.operation, row.shape.map(String.init).joined(separator: "x"), "\(row.parameterCount)"]
       }
       rows.insert(["node", "op", "shape", "parameters"], at: 0)
-      return table(lines.map { [$0.name, $0.value] }) + "\n" + table(rows)
+      return textTable(lines.map { [$0.name, $0.value] }) + "\n" + textTable(rows)
     }
   }
 }
 
-/// Rows of as many cells each, in columns two spaces apart.
-private func table(_ rows: [[String]]) -> String {
+/// Rows of as many cells each, in columns two spaces apart. Control characters are replaced.
+public func textTable(_ rows: [[String]]) -> String {
   let rows = rows.map { $0.map(printable) }
   var text = ""
   let widths = (rows.first ?? []).indices.map { column in rows.map { $0[column].count }.max()! }

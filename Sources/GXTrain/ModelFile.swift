@@ -7,7 +7,7 @@ import GXStream
 ///
 /// The JSON's fields: `version`, `graph`, `classes`, `input` (`[height, width, channels]`), `ops` (how
 /// training data was prepared), `training` (arguments, seed, data digest, metrics), and where they are set
-/// `tta` (`dihedral`) and `card`. Fields that this version does not know are kept.
+/// `tta` (see `Views`), `calibration` and `card`. Fields that this version does not know are kept.
 public struct Model: Sendable {
   /// The version of the JSON that is written, and the newest that is read.
   public static let version = 1
@@ -28,14 +28,17 @@ public struct Model: Sendable {
   public var views: Views
   /// What its maker has to say of it: see `gx-model`.
   public var card: JSONObject
-  /// Further fields (calibration, and what later versions add).
+  /// What gives its probabilities their meaning, where it was calibrated.
+  public var calibration: Calibration?
+  /// Further fields (what later versions add).
   public var others: JSONObject
   /// By parameter name, in the plain layouts of `Network.weights()`.
   public var weights: [(name: String, tensor: Tensor)]
 
   public init(
     graph: Graph, classes: [String], input: Shape, ops: [JSON], training: JSONObject, views: Views = .one,
-    card: JSONObject = [:], others: JSONObject = [:], weights: [(name: String, tensor: Tensor)]
+    calibration: Calibration? = nil, card: JSONObject = [:], others: JSONObject = [:],
+    weights: [(name: String, tensor: Tensor)]
   ) {
     self.graph = graph
     self.classes = classes
@@ -43,6 +46,7 @@ public struct Model: Sendable {
     self.ops = ops
     self.training = training
     self.views = views
+    self.calibration = calibration
     self.card = card
     self.others = others
     self.weights = weights
@@ -89,12 +93,17 @@ public struct Model: Sendable {
     self.ops = ops
     training = try take("training").objectValue ?? [:]
     guard let views = (fields["tta"] ?? .string(Views.one.rawValue)).stringValue.flatMap(Views.init(rawValue:)) else {
-      throw GXError("model: field 'tta' is none of \(Views.allCases.map(\.rawValue).joined(separator: ", "))")
+      throw GXError("model: field 'tta' is none of \(Views.grammar)")
     }
     self.views = views
     guard let card = (fields["card"] ?? [:]).objectValue else { throw GXError("model: field 'card' is no object") }
     self.card = card
-    (fields["tta"], fields["card"]) = (nil, nil)
+    do throws(GXError) {
+      calibration = try fields["calibration"].map { json throws(GXError) in try Calibration(json: json) }
+    } catch {
+      throw error.at("model: calibration")
+    }
+    for name in ["tta", "calibration", "card"] { fields[name] = nil }
     do { graph = try Graph(json: try take("graph")) } catch { throw GXError("model: graph: \(error)") }
     others = fields
     weights = file.tensors
@@ -111,6 +120,7 @@ public struct Model: Sendable {
     ]
     fields.merge(others)
     if views != .one { fields["tta"] = .string(views.rawValue) }
+    if let calibration { fields["calibration"] = .object(calibration.json) }
     if card.count > 0 { fields["card"] = .object(card) }
     fields["training"] = .object(training)
     return Safetensors(

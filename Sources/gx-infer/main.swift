@@ -11,10 +11,19 @@ import GXTrain
 
 let command = Command(
   "gx-infer", "classify the records of a tensor stream",
-  synopsis: "[-m MODEL] < IN > PREDICTIONS",
+  synopsis: "[-m MODEL]... < IN > PREDICTIONS",
   about: """
-    Writes a row for each record: its fields (without "ops"), "prediction", "confidence" (the prediction's
+    Writes a row for each record: its fields (without "ops"), "prediction", "confidence" (the likeliest class'
     probability) and "probabilities" (of every class). A failed record's row carries its "error" instead.
+
+    Of several models, which must have the same classes, the mean of the probabilities counts, in whatever order they
+    are given; each finishes the preparation that it wants. Rows then have "entropy" (of the mean) and
+    "mutual_information" (the part of it that comes of the models' disagreeing), in nats and before calibration.
+
+    Where gx-calibrate has stored a calibration in the model (or FILE is one), probabilities are the calibrated ones and
+    rows say "calibrated":true. With conformal sets they have "set", the classes that may be the truth, the likeliest
+    first; with a wanted precision, where the confidence is too low, "prediction":null and "reason":"uncertain". The
+    calibrations of several models count for nothing together: calibrate the mean.
 
     What the model's training pictures went through is repeated: where a record lacks the last steps, they are
     applied here; where it was prepared otherwise, gx-infer refuses. So decoded pictures need nothing else. Records
@@ -24,12 +33,16 @@ let command = Command(
     of [1, 1, n]. "gx-train --arch linear" learns new classes from it.
     """,
   options: [
-    Option("model", "m", "MODEL", "a model that gx-train wrote [the one in the box]"),
-    Option("logits", "l", nil, "add the network's logits, by class"),
+    Option("model", "m", "MODEL", "a model that gx-train wrote [the one in the box]; of several, the mean counts"),
+    Option(
+      "logits", "l", nil,
+      "add logits by class, before calibration (of several models or views the logarithm of the mean probabilities), "
+        + "and \"classifier\", the models' digests and views: what gx-calibrate needs"),
     Option(
       "tta", nil, "WHAT",
-      "average the probabilities over each picture's flips and quarter turns (dihedral), or do not (none) "
-        + "[as the model says]"),
+      "average the probabilities over each picture's flips and quarter turns (dihedral), over N turns by angles "
+        + "360/N degrees apart (rotations:N; bilinear, edges mirrored), or do not (none) [as the model says]"),
+    Option("calibration", "c", "FILE", "use this calibration, or with 'none' not even the model's [the model's]"),
     Option("features", "f", nil, "write features instead of predictions"),
     Option("node", nil, "NAME", "of --features: the value of this node of the graph [what enters the last layer]"),
     Option(
@@ -46,25 +59,28 @@ let command = Command(
 command.main { arguments in
   try arguments.expectNoOperands()
   let assumption = try arguments.choice("assume-ops", Provenance.Assumption.self)
-  let views = try arguments.choice("tta", Views.self)
+  let views = try arguments.views()
   let isProfiled = arguments.has("profile")
   let wantsFeatures = arguments.has("features")
-  if wantsFeatures, let other = ["logits", "tta"].first(where: arguments.has) {
+  if wantsFeatures, let other = ["logits", "tta", "calibration"].first(where: arguments.has) {
     throw UsageError("--features and --\(other) do not go together")
   }
   if arguments.has("node") && !wantsFeatures { throw UsageError("--node NAME is for --features") }
+  let paths = arguments.strings("model")
+  if wantsFeatures && paths.count > 1 { throw UsageError("--features are of one model") }
   let reader = try standardRecords()
-  let path = arguments.string("model")
-  if path == nil { Log.note("no -m MODEL: \(Model.inTheBoxName) classifies") }
-  let model = try Model(path: path)
+  if paths.isEmpty { Log.note("no -m MODEL: \(Model.inTheBoxName) classifies") }
+  let models = try paths.isEmpty ? [Model(path: nil)] : paths.map { path throws in try Model(path: path) }
 
-  /// What is wrong with the model itself.
-  func ofModel<T>(_ make: () throws -> T) throws -> T {
-    do { return try make() } catch { throw GXError("\(path ?? Model.inTheBoxName): \(error)") }
+  /// What is wrong with the models themselves.
+  func ofModels<T>(_ make: () throws -> T) throws -> T {
+    do { return try make() } catch {
+      throw GXError("\(paths.isEmpty ? Model.inTheBoxName : paths.joined(separator: ", ")): \(error)")
+    }
   }
   if wantsFeatures {
-    let extractor = try ofModel {
-      try FeatureExtractor(model, node: arguments.string("node"), assuming: assumption, isProfiled: isProfiled)
+    let extractor = try ofModels {
+      try FeatureExtractor(models[0], node: arguments.string("node"), assuming: assumption, isProfiled: isProfiled)
     }
     let output = try Output(arguments, binary: true)
     let writer = RecordWriter(output.sink)
@@ -80,18 +96,21 @@ command.main { arguments in
       if let table = extractor.profileTable { Log.table(table) }
     }
   }
-  let classifier = try ofModel { try Classifier(model, assuming: assumption, views: views, isProfiled: isProfiled) }
-  let withLogits = arguments.has("logits")
+  let calibration = try Ensemble.CalibrationSource(option: arguments.string("calibration"))
+  let ensemble = try ofModels {
+    try Ensemble(models, assuming: assumption, views: views, calibration: calibration, isProfiled: isProfiled)
+  }
+  let name = arguments.has("logits") ? ensemble.name.text : nil
   let output = try Output(arguments, binary: false)
   let writer = NDJSONWriter(output.sink)
   return try run(arguments, reader, output) { record in
-    try row(record, classifier, withLogits)
+    try row(record, ensemble, name)
   } write: { row in
     try writer.write(row)
     return row["error"] != nil
   } finish: {
     try writer.finish()
-    if let table = classifier.profileTable { Log.table(table) }
+    if let table = ensemble.profileTable { Log.table(table) }
   }
 }
 
@@ -116,24 +135,35 @@ func run<Out: Sendable>(
   return tally.status
 }
 
-func row(_ record: Record, _ classifier: Classifier, _ withLogits: Bool) throws -> JSONObject {
+/// - Parameter name: the classifier's, where logits are wanted.
+func row(_ record: Record, _ ensemble: Ensemble, _ name: String?) throws -> JSONObject {
   var row = record.meta
   row["ops"] = nil
   guard record.error == nil else { return row }
-  let steps = try classifier.steps(for: record)
+  let steps = try ensemble.steps(for: record)
   do {
     guard let picture = record.tensor else { throw GXError("has no pixels") }
-    let result = try classifier.classify(picture, after: steps)
-    let classes = classifier.model.classes
+    let result = try ensemble.classify(picture, after: steps)
+    let classes = ensemble.classes
     func byClass(_ values: [Float]) -> JSON {
       var object = JSONObject()
       for (name, value) in zip(classes, values) { object[name] = .float(value) }
       return .object(object)
     }
-    row["prediction"] = .string(classes[result.prediction])
-    row["confidence"] = .float(result.probabilities[result.prediction])
+    row["prediction"] = result.isUncertain == true ? .null : .string(classes[result.prediction])
+    if result.isUncertain == true { row["reason"] = "uncertain" }
+    row["confidence"] = .float(result.confidence)
     row["probabilities"] = byClass(result.probabilities)
-    if withLogits { row["logits"] = byClass(result.logits) }
+    if let set = result.set { row["set"] = .array(set.map { .string(classes[$0]) }) }
+    if let disagreement = result.disagreement {
+      row["entropy"] = .double(disagreement.entropy)
+      row["mutual_information"] = .double(disagreement.mutualInformation)
+    }
+    if ensemble.calibration != nil { row["calibrated"] = true }
+    if let name {
+      row["logits"] = byClass(result.logits)
+      row["classifier"] = .string(name)
+    }
   } catch {
     Log.error("\(record.id): \(error)")
     row["error"] = .string("\(error)")

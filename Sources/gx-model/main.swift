@@ -28,7 +28,8 @@ let command = Command(
     Option("limits", nil, "TEXT", "set what it cannot do"),
     Option("attribution", nil, "TEXT", "set whose data and weights it stands on, and their licences"),
     Option("scores", nil, "FILE", "set its scores: one JSON object, as gx-eval --json prints it"),
-    Option("tta", nil, "WHAT", "set what gx-infer averages over where nobody says otherwise: dihedral or none"),
+    Option(
+      "tta", nil, "WHAT", "set what gx-infer averages over where nobody says otherwise: none, dihedral or rotations:N"),
     Option("half", nil, nil, "round the weights to f16: half the size"),
   ],
   examples: [
@@ -52,9 +53,13 @@ command.main { arguments in
   case "set":
     if arguments.has("json") { throw UsageError("--json is for show") }
     guard let output = arguments.string("output") else { throw UsageError("-o OUT is missing") }
-    let views = try arguments.choice("tta", Views.self)
+    let views = try arguments.views()
     var model = try Model(path: path)
     model.views = views ?? model.views
+    if let fitted = model.calibration?.classifier?.members.first?.views, fitted != model.views {
+      Log.note("the calibration was for --tta \(fitted.rawValue) and is taken out")
+      model.calibration = nil
+    }
     for name in texts {
       if let text = arguments.string(name) { model.card[name] = text.isEmpty ? nil : .string(text) }
     }

@@ -29,8 +29,9 @@ let command = Command(
     Option("model", "m", "MODEL", "a model that gx-train wrote [the one in the box]; of several, the mean counts"),
     Option(
       "tta", nil, "WHAT",
-      "average over each picture's flips and quarter turns (dihedral), or do not (none), which is 8 times as fast "
-        + "[as the model says]"),
+      "average over each picture's flips and quarter turns (dihedral) or N angles (rotations:N), or do not (none), "
+        + "which is 8 or N times as fast [as the model says]"),
+    Option("calibration", nil, "FILE", "use this calibration, or with 'none' not even the model's [the model's]"),
     Option(
       "listen", "l", "ADDR:PORT", "where to listen [127.0.0.1:5000]; port 0 takes a free one, and stderr tells which"),
     Option("public", nil, nil, "let everybody in, without a key"),
@@ -69,12 +70,14 @@ command.main { arguments in
   }
   if arguments.has("scope") { throw UsageError("--scope is for 'keys add'") }
   let paths = arguments.strings("model")
-  let views = try arguments.choice("tta", Views.self)
+  let views = try arguments.views()
   if paths.isEmpty { Log.note("no -m MODEL: \(Model.inTheBoxName) classifies") }
   let server = try Server(
     settings(arguments),
     Server.Sources {
-      try Engine(paths.isEmpty ? [Model.inTheBox()] : paths.map { path throws in try Model(path: path) }, views: views)
+      try Engine(
+        paths.isEmpty ? [Model.inTheBox()] : paths.map { path throws in try Model(path: path) }, views: views,
+        calibration: Ensemble.CalibrationSource(option: arguments.string("calibration")))
     } keys: {
       try KeyStore(path: keysPath)
     },

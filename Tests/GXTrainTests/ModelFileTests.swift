@@ -1,6 +1,7 @@
 import Foundation
 import GXCore
 import GXImage
+import GXMetrics
 import GXNet
 import GXStream
 import Testing
@@ -17,7 +18,12 @@ import Testing
     try network.initialize(random: &random)
     return Model(
       graph: graph, classes: ["x", "é", "z"], input: [4, 4, 1], ops: ops, training: ["seed": 4],
-      card: ["name": "é"], others: ["calibration": ["temperature": 1.5]], weights: try network.weights())
+      calibration: Calibration(
+        classes: ["x", "é", "z"], scaling: .vector(scale: [1, 2, 0.5], bias: [-1, 0, 1]),
+        conformal: ConformalSets(score: .aps, coverage: 0.9, threshold: 0.75),
+        abstention: Abstention(precision: 0.95, threshold: 0.6), classifier: ClassifierName("0123456789abcdef/none"),
+        others: ["fitted": ["records": 9]]),
+      card: ["name": "é"], others: ["later": ["a": 1]], weights: try network.weights())
   }
 
   @Test func comesBackAsItWas() throws {
@@ -26,7 +32,9 @@ import Testing
     let back = try Model(path: scratch.path("m"))
     #expect(back.graph == model.graph && back.classes == model.classes && back.input == [4, 4, 1])
     #expect(back.ops == model.ops && back.training == ["seed": 4])
-    #expect(back.others == ["calibration": ["temperature": 1.5]] && back.card == ["name": "é"] && back.views == .one)
+    #expect(
+      back.calibration == model.calibration && back.others == ["later": ["a": 1]] && back.card == ["name": "é"]
+        && back.views == .one)
     #expect(back.digest == model.digest)
     let weights = Dictionary(uniqueKeysWithValues: back.weights.map { ($0.name, $0.tensor) })
     #expect(weights.count == model.weights.count)
@@ -47,7 +55,7 @@ import Testing
   @Test func theDigestTellsModelsApart() throws {
     let model = try model()
     var other = model
-    (other.card, other.views, other.training) = ([:], .dihedral, [:])
+    (other.card, other.views, other.training, other.calibration) = ([:], .dihedral, [:], nil)
     #expect(other.digest == model.digest, "what it computes is the same")
     other.weights.swapAt(0, 1)
     #expect(other.digest == model.digest, "order is no matter")
@@ -72,6 +80,14 @@ import Testing
     for field in ["version", "graph", "classes", "input", "ops", "training"] {
       #expect(refusal(field, nil).contains("'\(field)'"), "\(field)")
     }
+    for (calibration, place) in [
+      ([:] as JSON, "'classes'"), (["classes": ["x", "é", "z"]], "'temperature'"),
+      (["classes": ["x", "é", "z"], "temperature": 0], "'temperature'"),
+      (["classes": ["x", "é", "z"], "scale": [1, 2], "bias": [0, 0]], "'scale'"),
+      (["classes": ["x", "é", "z"], "temperature": 1, "conformal": ["method": "raps"]], "'conformal.method'"),
+      (["classes": ["x", "é", "z"], "temperature": 1, "abstention": ["precision": 0.9]], "'abstention.threshold'"),
+      (["classes": ["x", "é", "z"], "temperature": 1, "classifier": "x"], "'classifier'"),
+    ] { #expect(refusal("calibration", calibration).contains("calibration: field \(place)"), "\(calibration)") }
     #expect(refusal("version", 2).contains("version 2"))
     #expect(refusal("version", 0).contains("'version'"))
     #expect(refusal("classes", ["a"]).contains("'classes'"))
@@ -167,8 +183,7 @@ import Testing
 
   /// Certain and contrary views: where f32 probabilities would be 0, their logarithm still tells.
   @Test func logitsStayFinite() {
-    let logits: [Float] = [500, -500, 0, 500, -400, 0]
-    let mean = logits.withUnsafeBufferPointer { logMeanProbabilities($0, classes: 3) }
+    let mean = logMeanProbabilities([[500, -500, 0], [500, -400, 0]])
     #expect(mean[0] == 0 && abs(mean[1] - (-900 - log(2))) < 1e-3 && abs(mean[2] - -500) < 1e-3)
   }
 }

@@ -1,0 +1,113 @@
+// gx-calibrate: makes a model's probabilities mean what they say.
+//
+// stdin or FILEs: NDJSON rows of gx-infer --logits with labels, all held in memory. -o: the model with its calibration;
+// without -m the calibration as JSON, on stdout or as -o. stderr: scores before and after.
+
+import GXCommand
+import GXCore
+import GXMetrics
+import GXStream
+import GXTrain
+
+let command = Command(
+  "gx-calibrate", "make probabilities mean what they say",
+  synopsis: "[-m MODEL -o NEW] [FILE]... < PREDICTIONS",
+  about: """
+    Reads rows of "gx-infer --logits" with labels, of records that the model did not learn from, and finds the
+    temperature that its logits should be divided by, so that of the predictions made with a confidence of 0.8 some
+    80 % are right (Guo et al. 2017). Which class is the likeliest stays as it is; with --vector, a scale and a bias for
+    each class, it may change.
+
+    NEW is MODEL with the calibration in it: gx-infer and gx-serve apply it. Without -m the calibration comes out as
+    JSON, for their --calibration FILE: of several models the mean is calibrated, not each.
+
+    With --conformal COVERAGE predictions also get a set of classes that holds the truth with at least this probability,
+    whatever the model, for records that could as well have been among these (split-conformal prediction). The method
+    lac (Sadinle et al. 2019) makes the smallest sets, and empty ones where nothing is likely; aps (Romano et al. 2020,
+    not randomised) makes larger sets where it is harder, and no empty ones. With --precision P predictions whose
+    confidence is too low are kept back, so that of the others at least the share P is right, by the lower 95 % bound of
+    what is right here (Clopper & Pearson).
+
+    The scores on stderr, which are stored too, have 95 % intervals from a bootstrap. Those after calibration are of the
+    records that it was fitted to: gx-eval on others tells the whole truth.
+
+    Refused are rows of split train, rows without label or logits or with others' classes, rows that were calibrated
+    already (gx-infer --calibration none), and rows that came from another model, or another --tta, than MODEL's.
+    """,
+  options: [
+    Option("model", "m", "MODEL", "the model that the rows came from"),
+    Option("vector", nil, nil, "a scale and a bias for each class, not one temperature"),
+    Option("conformal", nil, "COVERAGE", "also the threshold of prediction sets with this coverage, such as 0.9"),
+    Option("method", nil, "NAME", "of the sets: lac or aps [lac]"),
+    Option("precision", nil, "P", "also the least confidence for a precision of P, such as 0.95"),
+    Option("label", "l", "FIELD", "the field that holds the truth [label]"),
+    Option("split", nil, "A,B", "only rows of these splits"),
+    Option("bootstrap", "b", "N", "replicates that the intervals are taken from; 0 for none [1000]"),
+    .seed, .output, .maxErrors,
+  ],
+  examples: [
+    "gx-cat --split val galaxies.tar | gx-infer --logits -m a.safetensors | gx-calibrate -m a.safetensors -o b.safetensors",
+    "gx-infer --logits -m a -m b < val.tar | gx-calibrate --conformal 0.9 -o mean.json",
+    "gx-infer -m a -m b --calibration mean.json < new.tar | jq -r '[.id, .set] | @json'",
+  ])
+
+command.main { arguments in
+  let share = Double.leastNormalMagnitude...1.0.nextDown
+  let coverage = try arguments.double("conformal", in: share)
+  let precision = try arguments.double("precision", in: share)
+  let method = try arguments.choice("method", ConformalSets.Score.self)
+  if method != nil && coverage == nil { throw UsageError("--method NAME is for --conformal COVERAGE") }
+  let replicates = try arguments.int("bootstrap", in: 0...1_000_000) ?? 1000
+  let seed = try arguments.seed()
+  let path = arguments.string("model")
+  if path != nil && !arguments.has("output") { throw UsageError("-m MODEL needs -o NEW") }
+  var tally = try Tally(arguments)
+  var model = try path.map { path throws in try Model(path: path) }
+  let rows = try Rows(
+    paths: arguments.operands, label: arguments.string("label") ?? "label",
+    splits: arguments.string("split").map { Set($0.split(separator: ",").map(String.init)) },
+    classifier: model.map { ClassifierName([.init($0, $0.views)]) }, classes: model?.classes, &tally)
+  tally.report()
+
+  let records = rows.records
+  let scaling =
+    try arguments.has("vector")
+    ? LogitScaling.vector(fitting: records, classes: rows.classes.count) : LogitScaling.temperature(fitting: records)
+  let calibrated = records.map { (probabilities: scaling.probabilities($0.logits), truth: $0.truth) }
+  let (before, after) = (predictions(records, .none), predictions(records, scaling))
+  var calibration = Calibration(classes: rows.classes, scaling: scaling, classifier: rows.classifier)
+  calibration.conformal = try coverage.map {
+    coverage throws in try ConformalSets(score: method ?? .lac, coverage: coverage, fitting: calibrated)
+  }
+  calibration.abstention = try precision.map { precision throws in
+    try Abstention(
+      precision: precision,
+      fitting: after.map { .init(confidence: $0.probabilities[$0.predicted], isRight: $0.predicted == $0.truth) })
+  }
+  let report = Report(
+    before: CalibrationSample(before), after: CalibrationSample(after), replicates: replicates, seed: seed)
+  var fitted: JSONObject = ["records": .int(records.count)]
+  if !rows.splits.isEmpty { fitted["splits"] = .array(rows.splits.map(JSON.string)) }
+  fitted.merge(report.json)
+  calibration.others["fitted"] = .object(fitted)
+  Log.table(report.table(calibration, after))
+
+  if model != nil {
+    model!.calibration = calibration
+    try model!.write(path: arguments.string("output")!)
+  } else {
+    let output = try Output(arguments, binary: false)
+    try output.sink.write(Array((JSON.object(calibration.json).text + "\n").utf8))
+    try output.commit()
+  }
+  return tally.status
+}
+
+func predictions(_ records: [LabelledLogits], _ scaling: LogitScaling) -> [Prediction] {
+  records.map { record in
+    let scaled = scaling.scaled(record.logits)
+    // The first of equals, as gx-infer has it.
+    let likeliest = scaled.indices.min { (scaled[$1], $0) < (scaled[$0], $1) }!
+    return Prediction(truth: record.truth, predicted: likeliest, probabilities: softmax(scaled))
+  }
+}
