@@ -100,7 +100,10 @@ public final class Engine: Sendable {
   }
 
   private func prediction(of picture: Tensor) throws -> Prediction {
-    Prediction(classes: classes, try ensemble.classify(picture, after: steps))
+    let result = try ensemble.classify(picture, after: steps)
+    return Prediction(
+      ranking: result.ranking.map { (classes[$0], result.probabilities[$0]) },
+      set: result.set.map { $0.map { classes[$0] } }, isUncertain: result.isUncertain)
   }
 }
 
@@ -112,12 +115,6 @@ struct Prediction: Sendable {
   let set: [String]?
   /// Whether the confidence is below what the model asks for a prediction; nil where it asks nothing.
   let isUncertain: Bool?
-
-  init(classes: [String], _ result: Ensemble.Result) {
-    ranking = result.ranking.map { (classes[$0], result.probabilities[$0]) }
-    set = result.set.map { $0.map { classes[$0] } }
-    isUncertain = result.isUncertain
-  }
 
   /// The fields that every answer about a picture has.
   var json: JSONObject {

@@ -148,7 +148,7 @@ public final class Ensemble: Sendable {
   }
 
   /// - Parameter logits: `[models][classes]`.
-  private func result(_ logits: [[Float]]) -> Result {
+  func result(_ logits: [[Float]]) -> Result {
     let mean = logits.count == 1 ? logits[0] : logMeanProbabilities(logits)
     let scaled = (calibration?.scaling ?? .none).scaled(mean.map(Double.init))
     let probabilities = softmax(scaled)

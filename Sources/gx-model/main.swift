@@ -13,10 +13,10 @@ let command = Command(
   synopsis: "show [--json] [MODEL]\n       gx-model [OPTION]... set -o OUT [MODEL]",
   about: """
     show prints what is known of a model: its classes, the pictures it takes and how they are prepared, its size, what
-    it was trained on and with, its scores, limits and attribution, and its graph node by node.
+    it was trained on and with, its calibration, scores, limits and attribution, and its graph node by node.
 
     set writes a copy of the model with other fields in its card; an empty text takes a field away. What the model
-    computes stays the same, but for --half.
+    computes stays the same, but for --half. A calibration that was for other views than --tta says is taken out.
 
     Without MODEL, it is the model in the box.
     """,

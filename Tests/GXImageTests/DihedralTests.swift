@@ -60,7 +60,7 @@ import Testing
         })
     }
     for view in try Rotation.views(of: blob(0, 0), count: 7) {
-      #expect(try zip(view.floats(), blob(0, 0).floats()).allSatisfy { abs($0 - $1) < 0.01 })
+      #expect(try zip(view.floats(), blob(0, 0).floats()).allSatisfy { abs($0 - $1) < 0.02 })
     }
     let off = try blob(6, 0)
     let views = try Rotation.views(of: off, count: 3)
@@ -70,7 +70,7 @@ import Testing
       let near = [expected[way], expected[1 - way]].map { other in
         zip(view.floats(), other.floats()).map { abs($0 - $1) }.max()!
       }
-      #expect(near.min()! < 0.01 && near.max()! > 0.5)
+      #expect(near.min()! < 0.02 && near.max()! > 0.5)
     }
     #expect(views.allSatisfy { $0.shape == off.shape && $0.dtype == .f32 })
   }

@@ -73,10 +73,16 @@ import Testing
     }
   }
 
-  @Test func predictionsFallAndEqualsKeepTheirOrder() {
-    let prediction = Prediction(classes: ["a", "b", "c", "d"], probabilities: [0.1, 0.4, 0.1, 0.4])
-    #expect(prediction.ranking.map(\.name) == ["b", "d", "a", "c"])
-    #expect(prediction.json["galaxy_type"] == "B")
+  /// What a calibration adds, and that nothing else changes for clients of the original.
+  @Test func predictionsTellTheirDoubts() {
+    var prediction = Prediction(ranking: [("b", 0.75), ("a", 0.25)], set: nil, isUncertain: nil)
+    let plain = prediction.json
+    #expect(plain["galaxy_type"] == "B" && plain["set"] == nil && plain["uncertain"] == nil)
+    prediction = Prediction(ranking: prediction.ranking, set: ["b", "a"], isUncertain: true)
+    var json = prediction.json
+    #expect(json["set"] == ["B", "A"] && json["uncertain"] == true)
+    (json["set"], json["uncertain"]) = (nil, nil)
+    #expect(json == plain)
   }
 }
 

@@ -71,6 +71,11 @@ import Testing
     #expect(differ, "the members differ, or this tests nothing")
   }
 
+  @Test func ranksEqualsInTheOrderOfTheClasses() throws {
+    let result = try Ensemble([model(1)]).result([[0.5, 2, 0.5]])
+    #expect(result.ranking == [1, 0, 2] && result.prediction == 1 && result.confidence == result.probabilities[1])
+  }
+
   @Test func disagreementByHand() {
     let sure: [[Float]] = [[0, -100], [-100, 0]]
     let contrary = Ensemble.Disagreement(mean: logMeanProbabilities(sure), members: sure)
