@@ -10,6 +10,8 @@ public final class Classifier: Sendable {
   public struct Result: Sendable {
     /// `[classes]`: the network's, or of several views the logarithm of their mean probabilities.
     public let logits: [Float]
+    /// `[views][classes]`: the network's logits of each.
+    let views: [[Float]]
     /// `[classes]`, softmax of the logits: 1 in sum.
     public let probabilities: [Float]
     /// The likeliest class, by its place in the model's list; the first of equals.
@@ -19,8 +21,8 @@ public final class Classifier: Sendable {
     /// - Throws: `GXError` where they are not finite.
     init(_ views: UnsafeBufferPointer<Float>, classes: Int) throws(GXError) {
       guard views.allSatisfy(\.isFinite) else { throw GXError("the network's logits are not finite") }
-      let rows = stride(from: 0, to: views.count, by: classes).map { Array(views[$0..<$0 + classes]) }
-      let logits = rows.count == 1 ? rows[0] : logMeanProbabilities(rows)
+      self.views = stride(from: 0, to: views.count, by: classes).map { Array(views[$0..<$0 + classes]) }
+      let logits = self.views.count == 1 ? self.views[0] : logMeanProbabilities(self.views)
       self.logits = logits
       probabilities = logits.withUnsafeBufferPointer { logits in
         [Float](unsafeUninitializedCapacity: classes) { out, count in

@@ -20,7 +20,7 @@ public final class Ensemble: Sendable {
     public let probabilities: [Float]
     /// The places of all classes, the likeliest first; equals in the order of `classes`.
     public let ranking: [Int]
-    /// Of several models.
+    /// Of several models, or of the several views of one.
     public let disagreement: Disagreement?
     /// The classes of the conformal set, the likeliest first; nil where the calibration has none.
     public let set: [Int]?
@@ -33,11 +33,11 @@ public final class Ensemble: Sendable {
     public var confidence: Float { probabilities[ranking[0]] }
   }
 
-  /// How little several models know of a picture, before calibration, in nats.
+  /// How little several models, or one of several views, know of a picture, before calibration, in nats.
   public struct Disagreement: Sendable {
     /// Of their mean probabilities, in 0...ln(classes): the whole uncertainty.
     public let entropy: Double
-    /// The part of it that comes of the models' saying different things: the entropy of the mean less the mean of the
+    /// The part of it that comes of their saying different things: the entropy of the mean less the mean of the
     /// entropies (Houlsby et al. 2011), in 0...entropy.
     public let mutualInformation: Double
   }
@@ -139,15 +139,14 @@ public final class Ensemble: Sendable {
   /// Classifies a picture, to which each model first applies its `steps`.
   /// - Throws: `GXError` where a step fails, or its outcome is not what a network takes.
   public func classify(_ picture: Tensor, after steps: [[PixelOp]]) throws -> Result {
-    var logits: [[Float]] = []
-    for (member, steps) in zip(members, steps) {
+    let results = try zip(members, steps).map { member, steps in
       let result = try member.classifier.classify(picture, after: steps)
-      logits.append(member.places.map { result.logits[$0] })
+      return ([result.logits] + result.views).map { logits in member.places.map { logits[$0] } }
     }
-    return result(logits)
+    return result(results.count == 1 ? Array(results[0].dropFirst()) : results.map { $0[0] })
   }
 
-  /// - Parameter logits: `[models][classes]`.
+  /// - Parameter logits: `[models][classes]`, or of one model `[views][classes]`.
   func result(_ logits: [[Float]]) -> Result {
     let mean = logits.count == 1 ? logits[0] : logMeanProbabilities(logits)
     let scaled = (calibration?.scaling ?? .none).scaled(mean.map(Double.init))
@@ -163,7 +162,7 @@ public final class Ensemble: Sendable {
 }
 
 extension Ensemble.Disagreement {
-  /// - Parameters: logits, `[classes]` and `[models][classes]`.
+  /// - Parameters: logits, `[classes]` and `[models or views][classes]`.
   init(mean: [Float], members: [[Float]]) {
     func uncertainty(_ logits: [Float]) -> Double {
       softmax(logits.map(Double.init)).reduce(0) { $1 > 0 ? $0 - $1 * log($1) : $0 }

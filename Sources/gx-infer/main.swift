@@ -18,7 +18,8 @@ let command = Command(
 
     Of several models, which must have the same classes, the mean of the probabilities counts, in whatever order they
     are given; each finishes the preparation that it wants. Rows then have "entropy" (of the mean) and
-    "mutual_information" (the part of it that comes of the models' disagreeing), in nats and before calibration.
+    "mutual_information" (the part of it that comes of the models' disagreeing, or of one model's several views), in
+    nats and before calibration.
 
     Where gx-calibrate has stored a calibration in the model (or FILE is one), probabilities are the calibrated ones and
     rows say "calibrated":true. With conformal sets they have "set", the classes that may be the truth, the likeliest

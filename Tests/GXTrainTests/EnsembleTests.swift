@@ -114,6 +114,7 @@ import Testing
     let result = try classify(Ensemble([model], views: .rotations(5)), pictures[2])
     let views = try Rotation.views(of: pictures[2], count: 5).map { try Classifier(model).classify($0, after: []) }
     for c in 0..<3 { #expect(abs(result.probabilities[c] - views.reduce(0) { $0 + $1.probabilities[c] } / 5) < 1e-6) }
+    #expect(result.disagreement!.mutualInformation > 1e-6 && result.disagreement!.entropy <= log(3))
     for text in ["none", "dihedral", "rotations:2", "rotations:64"] { #expect(Views(rawValue: text)?.rawValue == text) }
     for text in ["", "rotations", "rotations:1", "rotations:65", "rotations:x", "rotations:3:3"] {
       #expect(Views(rawValue: text) == nil, "\(text)")
