@@ -75,6 +75,9 @@ public struct CalibrationSample: Sendable {
 
   /// Percentile-bootstrap intervals of the scores, in the order of `CalibrationScores.named`; see
   /// `Evaluation.intervals`. Samples of as many records draw the same ones with the same seed.
+  ///
+  /// Calibration errors are sums of magnitudes, which noise makes larger: so are those of the draws, and their intervals
+  /// lie high; where a set is small and well calibrated, even above its own error.
   public func intervals(replicates: Int, seed: UInt64, level: Double = 0.95) -> [Interval] {
     let draws = (0..<replicates).map { replicate in
       var random = Random(seed: seed, epoch: replicate, id: "bootstrap")

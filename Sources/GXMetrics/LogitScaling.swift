@@ -96,11 +96,15 @@ extension LogitScaling {
 extension LogitScaling {
   /// The scales and biases of the least mean NLL over `records`, by Newton's method with backtracking: the NLL is convex.
   /// One number added to all biases would change nothing; the one is taken with which they sum up to 0.
+  /// - Parameter names: Of the classes, for the error.
   /// - Throws: `GXError` where there is no least: no records, a class without any, or classes that can be told apart
   ///   without a mistake.
-  public static func vector(fitting records: [LabelledLogits], classes: Int) throws(GXError) -> LogitScaling {
-    let missing = (0..<classes).first { k in !records.contains { $0.truth == k } }
-    guard missing == nil else { throw GXError("no record is of class \(missing!), whose bias has no best value then") }
+  public static func vector(fitting records: [LabelledLogits], classes names: [String]) throws(GXError) -> LogitScaling
+  {
+    let classes = names.count
+    if let missing = names.indices.first(where: { k in !records.contains { $0.truth == k } }) {
+      throw GXError("no record is of class '\(names[missing])', whose bias has no best value then")
+    }
     guard case .temperature(let temperature) = try temperature(fitting: records) else { fatalError("unreachable") }
     var parameters = [Double](repeating: 1 / temperature, count: classes) + [Double](repeating: 0, count: classes)
     var (loss, gradient, hessian) = derivatives(records, classes, parameters)

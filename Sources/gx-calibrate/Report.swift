@@ -50,14 +50,14 @@ struct Report {
     var text = "\(records.count) records, \(Self.words(calibration.scaling, calibration.classes))\n" + textTable(rows)
     if let sets = calibration.conformal {
       let size = records.reduce(0) { $0 + sets.set($1.probabilities).count }
-      text += "sets (\(sets.score.rawValue)) with a coverage of \(sets.coverage): "
+      text += "for a coverage of \(sets.coverage), by \(sets.score.rawValue): sets of "
       text += "\(fixed(Double(size) / Double(records.count), 2)) classes on average\n"
     }
     if let abstention = calibration.abstention {
       let kept = records.filter { !abstention.isUncertain($0.probabilities[$0.predicted]) }
       let right = kept.filter { $0.predicted == $0.truth }.count
-      text += "a precision of \(abstention.precision): \(kept.count) records have the confidence of "
-      text += "\(fixed(abstention.threshold, 4)), of which \(fixed(Double(right) / Double(kept.count), 4)) are right\n"
+      text += "for a precision of \(abstention.precision): \(kept.count) are predicted, with a confidence of at least "
+      text += "\(fixed(abstention.threshold, 4)), and \(right) of them right\n"
     }
     return text
   }

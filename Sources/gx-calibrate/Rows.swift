@@ -38,9 +38,7 @@ struct Rows {
         tally.add(failed: row["error"] != nil)
         if row["error"] != nil { continue }
         do throws(GXError) {
-          guard split != "train" else {
-            throw GXError("is of split train, which the model has learnt")
-          }
+          guard split != "train" else { throw GXError("is of split train, which the model has learnt") }
           if row["classifier"] != nil { told += 1 }
           try add(row, label, isFirst: records.isEmpty)
         } catch {
@@ -74,7 +72,8 @@ struct Rows {
     var values: [Double] = []
     for name in classes {
       guard let value = logits[name]?.doubleValue, value.isFinite else { throw GXError("logits.\(name): no number") }
-      values.append(value)
+      // gx-infer has floats, of which the text is the shortest that tells them apart.
+      values.append(Double(Float(value)))
     }
     guard logits.count == classes.count else {
       let other = logits.first { !classes.contains($0.key) }!.key

@@ -72,7 +72,7 @@ command.main { arguments in
   let records = rows.records
   let scaling =
     try arguments.has("vector")
-    ? LogitScaling.vector(fitting: records, classes: rows.classes.count) : LogitScaling.temperature(fitting: records)
+    ? LogitScaling.vector(fitting: records, classes: rows.classes) : LogitScaling.temperature(fitting: records)
   let calibrated = records.map { (probabilities: scaling.probabilities($0.logits), truth: $0.truth) }
   let (before, after) = (predictions(records, .none), predictions(records, scaling))
   var calibration = Calibration(classes: rows.classes, scaling: scaling, classifier: rows.classifier)

@@ -65,7 +65,7 @@ private func message(_ body: () throws -> Void) -> String {
     #expect(near(t, expected["sklearn_temperature"]!.doubleValue!, 1e-4))
     #expect(near(nll(found, expected.records), expected["nll"]!.doubleValue!))
 
-    let classes = expected.records[0].logits.count
+    let classes = expected.records[0].logits.indices.map(String.init)
     let vector = try LogitScaling.vector(fitting: expected.records, classes: classes)
     guard case .vector(let scale, let bias) = vector else { return #expect(Bool(false)) }
     #expect(zip(scale, expected.doubles("scale")).allSatisfy { near($0, $1, 1e-5) }, "\(scale)")
@@ -85,7 +85,7 @@ private func message(_ body: () throws -> Void) -> String {
   @Test(arguments: [2, 5]) func calibratedLogitsNeedNone(_ classes: Int) throws {
     let records = calibrated(20_000, classes: classes, seed: UInt64(classes))
     #expect(near(try temperature(records), 1, 0.02))
-    let vector = try LogitScaling.vector(fitting: Array(records[..<3_000]), classes: classes)
+    let vector = try LogitScaling.vector(fitting: Array(records[..<3_000]), classes: (0..<classes).map(String.init))
     guard case .vector(let scale, let bias) = vector else { return #expect(Bool(false)) }
     #expect(scale.allSatisfy { near($0, 1, 0.2) } && bias.allSatisfy { near($0, 0, 0.2) })
   }
@@ -113,14 +113,16 @@ private func message(_ body: () throws -> Void) -> String {
     let constant = [LabelledLogits(logits: [1, 1], truth: 1), .init(logits: [0, 0], truth: 0)]
     #expect(message { _ = try temperature(constant) }.hasPrefix("every record is classified right"))
     #expect(
-      message { _ = try LogitScaling.vector(fitting: right, classes: 3) }
-        == "no record is of class 2, whose bias has no best value then")
+      message { _ = try LogitScaling.vector(fitting: right, classes: ["a", "b", "c"]) }
+        == "no record is of class 'c', whose bias has no best value then")
     // Class 1 is told apart without a mistake, class 0 and 2 are not.
     let partly: [LabelledLogits] = [
       .init(logits: [0, 9, 0], truth: 1), .init(logits: [1, 0, 0], truth: 2), .init(logits: [1, 0, 0], truth: 0),
       .init(logits: [2, 0, 0], truth: 0), .init(logits: [0, 1, 2], truth: 2),
     ]
-    #expect(message { _ = try LogitScaling.vector(fitting: partly, classes: 3) }.hasPrefix("there are too few records"))
+    #expect(
+      message { _ = try LogitScaling.vector(fitting: partly, classes: ["a", "b", "c"]) }.hasPrefix(
+        "there are too few records"))
   }
 }
 

@@ -74,13 +74,21 @@ import Testing
   }
 
   /// What a calibration adds, and that nothing else changes for clients of the original.
-  @Test func predictionsTellTheirDoubts() {
+  @Test func predictionsTellTheirDoubts() throws {
     var prediction = Prediction(ranking: [("b", 0.75), ("a", 0.25)], set: nil, isUncertain: nil)
     let plain = prediction.json
     #expect(plain["galaxy_type"] == "B" && plain["set"] == nil && plain["uncertain"] == nil)
     prediction = Prediction(ranking: prediction.ranking, set: ["b", "a"], isUncertain: true)
     var json = prediction.json
     #expect(json["set"] == ["B", "A"] && json["uncertain"] == true)
+    let document = OpenAPI.document(routes, classes: ["a", "b"], isPublic: true)
+    let schemas = try #require(document["components"]?.objectValue?["schemas"]?.objectValue)
+    for name in ["Classification", "Row"] {
+      let schema = try #require(schemas[name]?.objectValue)
+      for (field, _) in json { #expect(schema["properties"]?.objectValue?[field] != nil, "\(name).\(field)") }
+      let required = try #require(schema["required"]?.arrayValue)
+      #expect(!required.contains("set") && !required.contains("uncertain"))
+    }
     (json["set"], json["uncertain"]) = (nil, nil)
     #expect(json == plain)
   }
