@@ -152,10 +152,14 @@ final class TLSClient: Client {
     gnutls_init(&session, UInt32(GNUTLS_CLIENT) | UInt32(GNUTLS_NO_SIGNAL))
     gnutls_credentials_set(session, GNUTLS_CRD_CERTIFICATE, UnsafeMutableRawPointer(credentials))
     gnutls_priority_set_direct(session, priority, nil)
-    gnutls_session_set_verify_cert(session, "127.0.0.1", 0)
     gnutls_transport_set_int2(session, socket, socket)
-    var status = gnutls_handshake(session)
-    while status < 0 && gnutls_error_is_fatal(status) == 0 { status = gnutls_handshake(session) }
+    // GnuTLS keeps the name where it is until the handshake is over.
+    let status = "127.0.0.1".withCString { host in
+      gnutls_session_set_verify_cert(session, host, 0)
+      var status = gnutls_handshake(session)
+      while status < 0 && gnutls_error_is_fatal(status) == 0 { status = gnutls_handshake(session) }
+      return status
+    }
     guard status == 0 else { throw Failed(what: String(cString: gnutls_strerror(status))) }
   }
 
