@@ -9,8 +9,11 @@ let libraries: [(name: String, uses: [String])] = [
   ("GXImage", ["GXCore", "CJPEG", "CPNG"]),
   ("GXSynth", ["GXCore"]),
   ("GXMetrics", ["GXCore"]),
+  ("GXTerminal", ["GXCore", "GXImage", "CSixel", "CSystem"]),
+  ("GXPlot", ["GXCore", "GXImage", "GXMetrics", "GXTerminal", "CCairo"]),
   ("GXNet", ["GXCore", "CDNNL", "CKernels", "CSystem"]),
   ("GXTrain", ["GXCore", "GXStream", "GXCommand", "GXImage", "GXMetrics", "GXNet", "CSystem"]),
+  ("GXReport", ["GXCore", "GXStream", "GXImage", "GXMetrics", "GXPlot", "GXTrain"]),
   ("GXBox", ["GXCore", "GXTrain", "CModel"]),
   (
     "GXServe",
@@ -33,8 +36,12 @@ let commands: [(name: String, uses: [String])] = [
   ("gx-train", ["GXImage", "GXMetrics", "GXNet", "GXTrain"]),
   ("gx-infer", ["GXImage", "GXNet", "GXTrain", "GXBox"]),
   ("gx-calibrate", ["GXMetrics", "GXTrain"]),
+  ("gx-explain", ["GXImage", "GXNet", "GXTrain", "GXBox"]),
   ("gx-model", ["GXNet", "GXTrain", "GXBox"]),
   ("gx-eval", ["GXMetrics"]),
+  ("gx-report", ["GXMetrics", "GXPlot", "GXTrain", "GXReport", "GXBox"]),
+  ("gx-plot", ["GXMetrics", "GXPlot", "GXTerminal"]),
+  ("gx-view", ["GXImage", "GXMetrics", "GXPlot", "GXTerminal"]),
   ("gx-serve", ["GXTrain", "GXBox", "GXServe"]),
 ]
 
@@ -42,7 +49,7 @@ let commands: [(name: String, uses: [String])] = [
 let withFixtures: Set = ["GXStream", "GXImage", "GXMetrics", "GXNet", "GXTrain"]
 
 // What tests use besides their own library's.
-let testsAlsoUse = ["GXBox": ["GXImage", "GXNet", "GXStream", "GXSynth"]]
+let testsAlsoUse = ["GXBox": ["GXImage", "GXNet", "GXStream", "GXSynth"], "GXNet": ["GXImage"]]
 
 func dependencies(_ names: [String]) -> [Target.Dependency] { names.map { .init(stringLiteral: $0) } }
 
@@ -54,6 +61,8 @@ let package = Package(
     .systemLibrary(name: "CSystem"),
     .systemLibrary(name: "CJPEG", pkgConfig: "libturbojpeg", providers: [.apt(["libturbojpeg0-dev"])]),
     .systemLibrary(name: "CPNG", pkgConfig: "libpng", providers: [.apt(["libpng-dev"])]),
+    .systemLibrary(name: "CCairo", pkgConfig: "cairo", providers: [.apt(["libcairo2-dev"])]),
+    .systemLibrary(name: "CSixel", pkgConfig: "libsixel", providers: [.apt(["libsixel-dev"])]),
     .systemLibrary(name: "CDNNL", providers: [.apt(["libdnnl-dev"])]),
     .systemLibrary(name: "CMicroHTTPD", pkgConfig: "libmicrohttpd", providers: [.apt(["libmicrohttpd-dev"])]),
     .systemLibrary(name: "CGnuTLS", pkgConfig: "gnutls", providers: [.apt(["libgnutls28-dev"])]),

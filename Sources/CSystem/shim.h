@@ -55,6 +55,8 @@ static inline int gx_optopt(void) { return optopt; }
 static inline int gx_open(const char *path, int flags, unsigned mode) { return open(path, flags, mode); }
 /// Asks for a larger pipe; returns the size in force, or -1 where `fd` is no pipe or the kernel refuses.
 static inline int gx_set_pipe_size(int fd, int size) { return fcntl(fd, F_SETPIPE_SZ, size); }
+/// Size of the terminal in characters and, where it tells them, pixels; -1 where `fd` is none.
+static inline int gx_terminal_size(int fd, struct winsize *size) { return ioctl(fd, TIOCGWINSZ, size); }
 /// Width of the terminal in columns, or 0 where `fd` is none.
 static inline int gx_terminal_columns(int fd) {
   struct winsize w;

@@ -129,4 +129,24 @@ public struct RecordPipe {
     tally.report()
     return tally.status
   }
+  /// From records to what `write` writes, in order; it tells whether that carries an error. What is wrong with a record
+  /// is for `work` to say in its result: an error that it throws ends the run.
+  public func run<Out: Sendable>(
+    _ reader: RecordReader, into output: Output, work: @escaping @Sendable (Record) throws -> Out,
+    write: (Out) throws -> Bool, finish: () throws -> Void
+  ) throws -> ExitStatus {
+    var tally = try Tally(arguments)
+    let progress = Progress()
+    try orderedMap(jobs: arguments.jobs(), next: reader.next) { record in
+      Result { try work(record) }.mapError { GXError("\(record.id): \($0)") }
+    } emit: { result in
+      tally.add(failed: try write(result.get()))
+      progress.advance()
+    }
+    try finish()
+    try output.commit()
+    progress.finish()
+    tally.report()
+    return tally.status
+  }
 }

@@ -21,6 +21,8 @@ public enum JSON: Equatable, Sendable {
   private static func trim(_ text: String) -> String { text.hasSuffix(".0") ? String(text.dropLast(2)) : text }
 
   public var stringValue: String? { if case .string(let s) = self { s } else { nil } }
+  /// A name, or a number (a class index, say) by its digits; nil for anything else.
+  public var nameValue: String? { if case .number(let digits) = self { digits } else { stringValue } }
   public var boolValue: Bool? { if case .bool(let b) = self { b } else { nil } }
   public var doubleValue: Double? { if case .number(let n) = self { Double(n) } else { nil } }
   public var arrayValue: [JSON]? { if case .array(let a) = self { a } else { nil } }

@@ -49,6 +49,16 @@ public enum Key {
   /// The key of a galaxy's `copy`-th copy. Never the key of another galaxy, for escaped keys hold no `@`.
   public static func copy(_ key: String, _ copy: Int) -> String { "\(key)@\(copy)" }
 
+  /// A key as a relative path that stays within any folder, without an extension. The keys that gx makes are such paths
+  /// themselves; others are escaped.
+  public static func path(_ key: String) -> String {
+    let base = key.lastIndex(of: "@").map { key[..<$0] } ?? key[...]
+    let isOurs =
+      escape(unescape(String(base))) == base && !base.isEmpty
+      && key[base.endIndex...].dropFirst().allSatisfy { $0.isASCII && $0.isNumber }
+    return isOurs ? key : escape(key)
+  }
+
   /// The name of a picture: its path without the extension, and without a leading `./`.
   public static func id(path: String) -> String {
     var id = Substring(path)

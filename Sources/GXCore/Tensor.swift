@@ -57,6 +57,12 @@ public final class Storage: @unchecked Sendable {
     owner = nil
   }
 
+  /// Own memory that holds `bytes`.
+  public convenience init(_ bytes: [UInt8]) {
+    self.init(count: bytes.count)
+    bytes.withUnsafeBytes { UnsafeMutableRawBufferPointer(start: base, count: count).copyMemory(from: $0) }
+  }
+
   /// A view. `owner` is kept until the view goes; the bytes must never be written to.
   public init(viewing bytes: UnsafeRawBufferPointer, of owner: AnyObject) {
     base = UnsafeMutableRawPointer(mutating: bytes.baseAddress!)

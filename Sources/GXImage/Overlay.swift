@@ -1,6 +1,9 @@
 import GXCore
 
 extension Image {
+  /// How much of an overlay is the map, where nobody says otherwise.
+  public static let overlayOpacity = 0.5
+
   /// A map of numbers in 0...1 as colours (see `ColorMap`) over a picture.
   /// - Parameters:
   ///   - map: f32 `[height, width, 1]`; brought to the picture's size bilinearly, edge to edge.
@@ -29,6 +32,28 @@ extension Image {
         }
       }
     }
+  }
+
+  /// A map of what a network saw of a picture, laid out over the whole of it: bilinear, edge to edge of what was seen,
+  /// and 0 outside.
+  /// - Parameters:
+  ///   - map: f32 `[height, width, 1]`.
+  ///   - shape: Of the picture; the result is f32 of its height and width, in 1 channel.
+  ///   - extent: How much of the picture's width and height was seen, around its centre; more than 1 where it had been
+  ///     filled up, which is then cut off.
+  public static func spread(_ map: Tensor, over shape: Shape, extent: (width: Double, height: Double)) throws -> Tensor
+  {
+    let size = try map.pictureSize()
+    let (height, width) = (shape[0], shape[1])
+    func inside(_ length: Int, _ extent: Double) -> Int {
+      min(max(Int((Double(length) * extent).rounded()), 1), length)
+    }
+    let inner = try Resize(width: inside(width, extent.width), height: inside(height, extent.height))
+    let part = (
+      width: Double(size.width) / max(extent.width, 1), height: Double(size.height) / max(extent.height, 1)
+    )
+    let spread = try inner.resample(map, size, part: part, width: inner.width, height: inner.height)
+    return try pad(spread, width: width, height: height, fill: [0])
   }
 
   /// A picture to look at: u8 `[height, width, 3]`. Of other types, full scale (65535, or 1 of floats) becomes 255;

@@ -88,7 +88,8 @@ public struct Resize: Equatable, Sendable {
     return (part, inner)
   }
 
-  private func resample(
+  /// The central `part` of a picture, in its pixels, as one of another size.
+  func resample(
     _ picture: Tensor, _ size: PictureSize, part: (width: Double, height: Double), width: Int, height: Int
   ) throws -> Tensor {
     if size.width == width, size.height == height, part.width == Double(width), part.height == Double(height) {
@@ -115,7 +116,7 @@ public func pictureSize(_ text: String) -> (width: Int, height: Int)? {
 }
 
 /// `picture` in the middle of a larger one.
-private func pad(_ picture: Tensor, width: Int, height: Int, fill: [Double]) throws -> Tensor {
+func pad(_ picture: Tensor, width: Int, height: Int, fill: [Double]) throws -> Tensor {
   let size = try picture.pictureSize()
   if size.width == width && size.height == height { return picture }
   guard fill.count == 1 || fill.count == size.channels else {

@@ -5,8 +5,13 @@ import Glibc
 /// (empty where the classifier gave none).
 public struct Prediction: Sendable {
   public var truth: Int
+  /// Of a record that the classifier abstains from, the class that it leans to.
   public var predicted: Int
   public var probabilities: [Double]
+  /// Whether the classifier would rather not say.
+  public var abstains = false
+  /// The classes of its prediction set, if it gave one.
+  public var set: [Int]?
 
   public init(truth: Int, predicted: Int, probabilities: [Double] = []) {
     self.truth = truth
@@ -16,7 +21,7 @@ public struct Prediction: Sendable {
 }
 
 /// Sums up predictions one at a time. It holds counts and sums only, unless it is to bootstrap:
-/// then 16 bytes a record.
+/// then 32 bytes a record.
 ///
 /// Of probabilities, three proper or calibration scores are taken where *every* record has them:
 /// - NLL: the mean of -ln p(truth), in nats. As in scikit-learn's `log_loss`, p is clipped from below
@@ -25,28 +30,35 @@ public struct Prediction: Sendable {
 ///   (Brier 1950; scikit-learn's `scale_by_half=False`).
 /// - ECE: expected calibration error of the predicted class' probability over 15 equal bins, each
 ///   open below and closed above (Guo et al. 2017); 0 goes to the first.
+///
+/// All these are of the records that were answered. Records that the classifier abstains from count in the coverage,
+/// in prediction sets and in the risk-coverage curve.
 public struct Evaluation: Sendable {
   /// Bins of the calibration error.
   public static let bins = 15
   static let leastProbability = 0x1p-52
 
-  public private(set) var confusion: ConfusionMatrix
-  private var calibration = Calibration()
-  private var keepsSamples: Bool
+  private var totals: Totals
+  private let keepsSamples: Bool
   private var samples: [Sample] = []
 
-  /// - Parameter bootstraps: whether `intervals` will be asked for.
+  /// - Parameter bootstraps: whether `intervals`, `riskCoverage` or `subset` will be asked for.
   public init(classes: Int, bootstraps: Bool = false) {
-    confusion = ConfusionMatrix(classes: classes)
+    totals = Totals(classes: classes)
     keepsSamples = bootstraps
   }
 
-  /// Makes room for classes that turn up on the way; records added before gave them no probability.
-  public mutating func grow(to classes: Int) { confusion.grow(to: classes) }
+  /// Of the records that were answered.
+  public var confusion: ConfusionMatrix { totals.confusion }
+  /// Answered or not.
+  public var records: Int { totals.records }
 
-  /// - Throws: `GXError` where a class is out of range, or the probabilities are not one a class, each in [0, 1].
-  public mutating func add(_ record: Prediction) throws(GXError) {
-    let classes = 0..<confusion.classes
+  /// - Parameter count: How many classes there are by now, where more turn up on the way; records added before gave
+  ///   those no probability.
+  /// - Throws: `GXError` where a class is out of range, or the probabilities are not one a class, each in [0, 1]; then
+  ///   nothing changes.
+  public mutating func add(_ record: Prediction, classes count: Int = 0) throws(GXError) {
+    let classes = 0..<max(count, confusion.classes)
     guard classes.contains(record.truth), classes.contains(record.predicted) else {
       throw GXError("class \(record.truth) predicted as \(record.predicted): there are \(classes.count) classes")
     }
@@ -55,65 +67,126 @@ public struct Evaluation: Sendable {
     }
     var sample = Sample(truth: UInt16(record.truth), predicted: UInt16(record.predicted))
     if !record.probabilities.isEmpty {
-      var brier = 0.0
+      sample.brier = 0
       for (k, p) in record.probabilities.enumerated() {
         guard p >= 0 && p <= 1 else { throw GXError("probability \(p) is not in [0, 1]") }
         let miss = k == record.truth ? 1 - p : p
-        brier += miss * miss
+        sample.brier += miss * miss
       }
-      sample.brier = Float(brier)
-      sample.nll = Float(-log(max(record.probabilities[record.truth], Self.leastProbability)))
-      sample.confidence = Float(record.probabilities[record.predicted])
-      calibration.add(
-        nll: -log(max(record.probabilities[record.truth], Self.leastProbability)), brier: brier,
-        confidence: record.probabilities[record.predicted], right: record.truth == record.predicted)
+      sample.nll = -log(max(record.probabilities[record.truth], Self.leastProbability))
+      sample.confidence = record.probabilities[record.predicted]
     }
-    confusion.add(truth: record.truth, predicted: record.predicted)
+    sample.abstains = record.abstains
+    if let set = record.set {
+      guard set.allSatisfy(classes.contains), Set(set).count == set.count else {
+        throw GXError("the set \(set) is not one of \(classes.count) classes")
+      }
+      (sample.setSize, sample.setHolds) = (Int16(set.count), set.contains(record.truth))
+    }
+    totals.confusion.grow(to: classes.count)
+    totals.add(sample)
     if keepsSamples { samples.append(sample) }
   }
 
-  public var scores: Scores {
-    Scores(confusion: confusion, calibration: calibration.count == confusion.total ? calibration : nil)
+  public var scores: Scores { Scores(totals) }
+
+  /// How often the answers come true, by their confidence; nil where not every answered record has probabilities.
+  public var reliability: Reliability? {
+    totals.calibration.count == confusion.total ? totals.calibration.reliability : nil
+  }
+
+  /// What answering only the most confident would be worth, records that the classifier abstains from among them; nil
+  /// where not every record has probabilities. Needs `bootstraps: true`.
+  public var riskCoverage: RiskCoverage? {
+    guard !samples.isEmpty, samples.allSatisfy({ !$0.confidence.isNaN }) else { return nil }
+    return RiskCoverage(confidences: samples.map(\.confidence), right: samples.map(\.isRight))
+  }
+
+  /// The same of some of the records, by their places in the order they were added in. Needs `bootstraps: true`.
+  public func subset(_ places: some Sequence<Int>) -> Evaluation {
+    var subset = Evaluation(classes: confusion.classes, bootstraps: true)
+    for place in places {
+      subset.totals.add(samples[place])
+      subset.samples.append(samples[place])
+    }
+    return subset
   }
 
   /// Percentile-bootstrap intervals (Efron & Tibshirani 1993, ch. 13): the records are drawn anew
   /// with replacement, `replicates` times, and each score's `level` of the middle is kept.
   /// Reproducible by `seed`. Needs `bootstraps: true` and at least one record.
   public func intervals(replicates: Int, seed: UInt64, level: Double = 0.95) -> ScoreIntervals {
-    precondition(keepsSamples && !samples.isEmpty && replicates > 0, "nothing to draw from")
-    let calibrated = calibration.count == confusion.total
-    let draws = (0..<replicates).map { replicate in
+    let names = scores.named.map(\.name)
+    return ScoreIntervals(
+      of: draws(replicates, seed: seed, names: names), names: names, seed: seed, level: level)
+  }
+
+  /// The scores `names` of `replicates` resamples. Which records are drawn hangs on `seed` and their number alone: two
+  /// evaluations of the same records in the same order are drawn from in pairs.
+  func draws(_ replicates: Int, seed: UInt64, names: [String]) -> [ScoreDraw] {
+    precondition(!samples.isEmpty && replicates > 0, "nothing to draw from")
+    let count = samples.count
+    return (0..<replicates).map { replicate in
       var random = Random(seed: seed, epoch: replicate, id: "bootstrap")
-      var counts = [Int](repeating: 0, count: confusion.counts.count)
-      var sums = Calibration()
-      let (classes, count) = (confusion.classes, samples.count)
+      var drawn = Totals(classes: confusion.classes)
       samples.withUnsafeBufferPointer { samples in
-        counts.withUnsafeMutableBufferPointer { counts in
-          for _ in 0..<count {
-            let s = samples[random.below(count)]
-            counts[Int(s.truth) &* classes &+ Int(s.predicted)] &+= 1
-            if calibrated {
-              sums.add(
-                nll: Double(s.nll), brier: Double(s.brier), confidence: Double(s.confidence),
-                right: s.truth == s.predicted)
-            }
-          }
-        }
+        for _ in 0..<count { drawn.add(samples[random.below(count)]) }
       }
-      let matrix = ConfusionMatrix(classes: classes, counts: counts)
-      return Scores(confusion: matrix, calibration: calibrated ? sums : nil)
+      return ScoreDraw(Scores(drawn), names: names)
     }
-    return ScoreIntervals(of: draws, seed: seed, level: level)
+  }
+
+  /// Of each record, in the order they were added in.
+  var outcomes: [(truth: Int, isRight: Bool, abstains: Bool)] {
+    samples.map { (Int($0.truth), $0.isRight, $0.abstains) }
   }
 }
 
-/// What the bootstrap keeps of a record: 16 bytes.
-private struct Sample {
+/// What is kept of a record: 32 bytes.
+struct Sample {
   var truth: UInt16
   var predicted: UInt16
-  var nll: Float = 0
-  var brier: Float = 0
-  var confidence: Float = 0
+  /// -1 without a set.
+  var setSize: Int16 = -1
+  var setHolds = false
+  var abstains = false
+  /// NaN without probabilities, as the next two.
+  var nll = Double.nan
+  var brier = Double.nan
+  var confidence = Double.nan
+
+  var isRight: Bool { truth == predicted }
+}
+
+/// The counts and sums that all scores are made of.
+struct Totals: Sendable {
+  var confusion: ConfusionMatrix
+  private(set) var abstained = 0
+  /// Of the answered records that have probabilities.
+  private(set) var calibration = Calibration()
+  /// Records that have a prediction set, the sizes of all sets together, and how many hold the truth.
+  private(set) var sets = (count: 0, sizes: 0, holding: 0)
+
+  init(classes: Int) { confusion = ConfusionMatrix(classes: classes) }
+
+  var records: Int { confusion.total + abstained }
+
+  @inline(__always) mutating func add(_ sample: Sample) {
+    if sample.abstains {
+      abstained &+= 1
+    } else {
+      confusion.add(truth: Int(sample.truth), predicted: Int(sample.predicted))
+      if !sample.confidence.isNaN {
+        calibration.add(
+          nll: sample.nll, brier: sample.brier, confidence: sample.confidence, right: sample.isRight)
+      }
+    }
+    if sample.setSize >= 0 {
+      sets.count &+= 1
+      sets.sizes &+= Int(sample.setSize)
+      sets.holding &+= sample.setHolds ? 1 : 0
+    }
+  }
 }
 
 /// The sums that NLL, Brier and ECE are made of.

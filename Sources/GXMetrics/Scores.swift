@@ -1,8 +1,9 @@
 import GXCore
 
-/// The scores of one set of predictions. Shares are in [0, 1]; `nll`, `brier` and `ece` are nil where
-/// not every record had probabilities.
+/// The scores of one set of predictions. Shares are in [0, 1]. What a record would have to carry, every record must:
+/// `nll`, `brier` and `ece` are nil where not all had probabilities, `setCoverage` and `setSize` where not all had a set.
 public struct Scores: Equatable, Sendable {
+  /// Of the records that were answered, as are all scores but the last three.
   public let confusion: ConfusionMatrix
   public let accuracy: Double
   public let balancedAccuracy: Double
@@ -11,17 +12,33 @@ public struct Scores: Equatable, Sendable {
   public let brier: Double?
   public let ece: Double?
   public let perClass: [ClassScores]
+  /// Records that the classifier abstained from.
+  public let abstained: Int
+  /// The share of the records that has a true class in its prediction set (marginal coverage).
+  public let setCoverage: Double?
+  /// Classes in a prediction set, on average.
+  public let setSize: Double?
 
-  init(confusion: ConfusionMatrix, calibration: Calibration?) {
-    self.confusion = confusion
+  init(_ totals: Totals) {
+    confusion = totals.confusion
     accuracy = confusion.accuracy
     balancedAccuracy = confusion.balancedAccuracy
     macroF1 = confusion.macroF1
     perClass = confusion.perClass
+    let calibration = totals.calibration.count == confusion.total ? totals.calibration : nil
     nll = calibration?.nll
     brier = calibration?.brier
     ece = calibration?.reliability.ece
+    abstained = totals.abstained
+    let sets = totals.sets.count == totals.records ? totals.sets : nil
+    setCoverage = sets.map { Double($0.holding) / Double($0.count) }
+    setSize = sets.map { Double($0.sizes) / Double($0.count) }
   }
+
+  /// Answered or not.
+  public var records: Int { confusion.total + abstained }
+  /// The share of the records that was answered.
+  public var coverage: Double { Double(confusion.total) / Double(records) }
 
   /// The scores of all `predictions`, over `classes` classes.
   public init(classes: Int, predictions: some Sequence<Prediction>) throws(GXError) {
@@ -30,17 +47,28 @@ public struct Scores: Equatable, Sendable {
     self = evaluation.scores
   }
 
-  /// Whole-set scores by the names they have in JSON and in tables.
+  /// Whole-set scores by the names they have in JSON; `coverage` is among them where the classifier abstained.
   public var named: [(name: String, value: Double)] {
-    [("accuracy", accuracy), ("balanced_accuracy", balancedAccuracy), ("macro_f1", macroF1)]
-      + [("nll", nll), ("brier", brier), ("ece", ece)].compactMap { pair in pair.1.map { (pair.0, $0) } }
+    let all: [(String, Double?)] = [
+      ("coverage", abstained > 0 ? coverage : nil), ("accuracy", accuracy), ("balanced_accuracy", balancedAccuracy),
+      ("macro_f1", macroF1), ("nll", nll), ("brier", brier), ("ece", ece), ("set_coverage", setCoverage),
+      ("set_size", setSize),
+    ]
+    return all.compactMap { name, value in value.map { (name, $0) } }
+  }
+
+  /// What people call the score that JSON calls `name`.
+  public static func title(_ name: String) -> String {
+    let titles = ["macro_f1": "macro F1", "nll": "NLL", "brier": "Brier", "ece": "ECE"]
+    return titles[name] ?? name.replacing("_", with: " ")
   }
 
   /// The scores as an object. `classes` names the classes, in their order; in the object they stand
   /// in bytewise order, whatever order they were met in.
   public func json(classes: [String]) -> JSONObject {
     precondition(classes.count == confusion.classes, "one name a class")
-    var object: JSONObject = ["records": .int(confusion.total)]
+    var object: JSONObject = ["records": .int(records)]
+    if abstained > 0 { object["abstained"] = .int(abstained) }
     for (name, value) in named { object[name] = .double(value) }
     let order = bytewiseOrder(classes)
     object["classes"] = .array(order.map { .string(classes[$0]) })
@@ -79,6 +107,19 @@ public struct Interval: Equatable, Sendable {
   public var json: JSON { [.double(low), .double(high)] }
 }
 
+/// The scores of one resample.
+struct ScoreDraw {
+  /// In the order of the names asked for; NaN where a resample has no such score.
+  let values: [Double]
+  let perClass: [ClassScores]
+
+  init(_ scores: Scores, names: [String]) {
+    let named = Dictionary(uniqueKeysWithValues: scores.named.map { ($0.name, $0.value) })
+    values = names.map { named[$0] ?? ($0 == "coverage" ? scores.coverage : .nan) }
+    perClass = scores.perClass
+  }
+}
+
 /// Bootstrap intervals of the scores.
 public struct ScoreIntervals: Sendable {
   public let replicates: Int
@@ -89,12 +130,12 @@ public struct ScoreIntervals: Sendable {
   public let named: [(name: String, interval: Interval)]
   public let perClass: [(precision: Interval, recall: Interval, f1: Interval)]
 
-  init(of draws: [Scores], seed: UInt64, level: Double) {
+  init(of draws: [ScoreDraw], names: [String], seed: UInt64, level: Double) {
     replicates = draws.count
     self.seed = seed
     self.level = level
-    func interval(_ score: (Scores) -> Double) -> Interval { Interval(draws.map(score), level: level) }
-    named = draws[0].named.enumerated().map { i, score in (score.name, interval { $0.named[i].value }) }
+    func interval(_ score: (ScoreDraw) -> Double) -> Interval { Interval(draws.map(score), level: level) }
+    named = names.enumerated().map { i, name in (name, interval { $0.values[i] }) }
     perClass = draws[0].perClass.indices.map { k in
       (interval { $0.perClass[k].precision }, interval { $0.perClass[k].recall }, interval { $0.perClass[k].f1 })
     }
@@ -116,8 +157,9 @@ public struct ScoreIntervals: Sendable {
   }
 }
 
-/// The value below which the share `q` of `sorted` lies, linear between neighbours (NumPy's default).
+/// The value below which the share `q` of `sorted` lies, linear between neighbours (NumPy's default); NaN of nothing.
 func percentile(_ sorted: [Double], _ q: Double) -> Double {
+  guard !sorted.isEmpty else { return .nan }
   let place = q * Double(sorted.count - 1)
   let below = Int(place.rounded(.down))
   let above = min(below + 1, sorted.count - 1)

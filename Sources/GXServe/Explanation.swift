@@ -17,9 +17,6 @@ struct Explanation: Sendable {
   /// How much of the picture's width and height that is, around its centre.
   let extent: (width: Double, height: Double)
 
-  /// How much of the overlay is the map.
-  private static let opacity = 0.5
-
   var json: JSONObject {
     let best = prediction.ranking[0]
     let (height, width) = (map.shape[0], map.shape[1])
@@ -38,7 +35,7 @@ struct Explanation: Sendable {
 
   /// The map in colours over the picture, as a PNG file.
   func overlay() throws -> [UInt8] {
-    try Image.encodePNG(Image.overlay(map, over: seen, opacity: Self.opacity))
+    try Image.encodePNG(Image.overlay(map, over: seen, opacity: Image.overlayOpacity))
   }
 }
 
@@ -56,7 +53,7 @@ final class EngineExplainer: Sendable {
   func explain(_ picture: Tensor, _ prediction: Prediction, class name: String) throws -> Explanation {
     let result = try explainer.explain(picture, after: steps, class: name)
     return Explanation(
-      prediction: prediction, explained: name, method: explainer.method.rawValue, layer: explainer.node,
+      prediction: prediction, explained: name, method: explainer.method.name, layer: explainer.node,
       map: result.map, seen: try explainer.seen(picture, after: steps), extent: try steps.extent(picture.shape))
   }
 }

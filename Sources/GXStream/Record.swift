@@ -62,14 +62,7 @@ public struct Record: Sendable {
     files = []
   }
 
-  /// A field as text; numbers (a class index, say) by their digits.
-  private func text(_ field: String) -> String? {
-    switch meta[field] {
-    case .string(let text): text
-    case .number(let text): text
-    default: nil
-    }
-  }
+  private func text(_ field: String) -> String? { meta[field]?.nameValue }
 }
 
 /// Reads a tensor stream, or any WebDataset shard, record by record.

@@ -30,3 +30,27 @@ public func readFile(_ path: String, limit: Int = Limits.tensorBytes) throws(GXE
   bytes.removeLast(bytes.count - filled)
   return bytes
 }
+
+/// Writes a whole file; it appears with all of its bytes or not at all.
+/// - Parameter makingFolders: Whether to make the folders that it is to be in, where they are not there.
+/// - Throws: `GXError` naming the path.
+public func writeFile(_ path: String, _ bytes: UnsafeRawBufferPointer, makingFolders: Bool = false) throws {
+  if makingFolders, let slash = path.lastIndex(of: "/"), slash != path.startIndex {
+    try makeFolder(String(path[..<slash]))
+  }
+  let file = try AtomicFile(path: path)
+  let sink = ByteSink(descriptor: file.descriptor, name: path)
+  try sink.write(bytes)
+  try sink.flush()
+  try file.commit()
+}
+
+/// Makes a folder and those above it, where they are not there.
+public func makeFolder(_ path: String) throws {
+  if mkdir(path, 0o777) == 0 || errno == EEXIST { return }
+  guard errno == ENOENT, let slash = path.lastIndex(of: "/"), slash != path.startIndex else {
+    throw GXError("\(path): \(systemError())")
+  }
+  try makeFolder(String(path[..<slash]))
+  guard mkdir(path, 0o777) == 0 || errno == EEXIST else { throw GXError("\(path): \(systemError())") }
+}

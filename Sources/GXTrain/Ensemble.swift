@@ -186,3 +186,45 @@ func logMeanProbabilities(_ logits: [[Float]]) -> [Float] {
     Float(logSumExp(rows.map { $0[c] }.sorted()) - log(Double(rows.count)))
   }
 }
+
+extension Ensemble {
+  /// The record as a row of predictions: its fields without `ops`, then `prediction` (null, with the `reason`
+  /// `uncertain`, where it abstains), `confidence`, `probabilities` by class, and where there are such `set`, `entropy`,
+  /// `mutual_information` and `calibrated`. Failed records have their fields alone.
+  ///
+  /// What is wrong with the picture becomes the row's `error`.
+  /// - Parameter name: the classifier's, where `logits` are wanted.
+  /// - Throws: `GXError` where the record was prepared otherwise than a model wants, or does not say how.
+  public func row(of record: Record, logitsOf name: String? = nil) throws -> JSONObject {
+    var row = record.meta
+    row["ops"] = nil
+    guard record.error == nil else { return row }
+    let steps = try steps(for: record)
+    do {
+      guard let picture = record.tensor else { throw GXError("has no pixels") }
+      let result = try classify(picture, after: steps)
+      func byClass(_ values: [Float]) -> JSON {
+        var object = JSONObject()
+        for (name, value) in zip(classes, values) { object[name] = .float(value) }
+        return .object(object)
+      }
+      row["prediction"] = result.isUncertain == true ? .null : .string(classes[result.prediction])
+      if result.isUncertain == true { row["reason"] = "uncertain" }
+      row["confidence"] = .float(result.confidence)
+      row["probabilities"] = byClass(result.probabilities)
+      if let set = result.set { row["set"] = .array(set.map { .string(classes[$0]) }) }
+      if let disagreement = result.disagreement {
+        row["entropy"] = .double(disagreement.entropy)
+        row["mutual_information"] = .double(disagreement.mutualInformation)
+      }
+      if calibration != nil { row["calibrated"] = true }
+      if let name {
+        row["logits"] = byClass(result.logits)
+        row["classifier"] = .string(name)
+      }
+    } catch {
+      row["error"] = .string("\(error)")
+    }
+    return row
+  }
+}

@@ -80,12 +80,3 @@ public func textTable(_ rows: [[String]]) -> String {
   }
   return text
 }
-
-private func printable(_ text: String) -> String {
-  var out = String.UnicodeScalarView()
-  for scalar in text.unicodeScalars {
-    let isControl = scalar.value < 0x20 || (0x7f...0x9f).contains(scalar.value)
-    out.append(isControl ? "\u{fffd}" : scalar)
-  }
-  return String(out)
-}

@@ -52,6 +52,13 @@ public struct Preparation: Sendable {
       if case .normalize = step { continue }
       picture = try step.apply(picture)
     }
+    return try shown(picture, before: steps)
+  }
+
+  /// The whole of a picture that `steps` are still to be applied to, to look at: u8 `[height, width, 3]` of its size.
+  /// - Throws: `GXError` where the picture has neither 1 nor 3 channels.
+  func shown(_ picture: Tensor, before steps: [PixelOp]) throws -> Tensor {
+    var picture = picture
     // What the model wants and is no longer to be done was done before.
     for step in wanted.dropLast(steps.count).reversed() {
       if case .normalize(let normalize)? = try? PixelOp(json: step) { picture = try normalize.undo(picture) }

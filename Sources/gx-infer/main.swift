@@ -85,7 +85,7 @@ command.main { arguments in
     }
     let output = try Output(arguments, binary: true)
     let writer = RecordWriter(output.sink)
-    return try run(arguments, reader, output) { record in
+    return try RecordPipe(arguments).run(reader, into: output) { record in
       let result = try extractor.features(of: record)
       if record.error == nil, let error = result.error { Log.error("\(record.id): \(error)") }
       return result
@@ -104,8 +104,10 @@ command.main { arguments in
   let name = arguments.has("logits") ? ensemble.name.text : nil
   let output = try Output(arguments, binary: false)
   let writer = NDJSONWriter(output.sink)
-  return try run(arguments, reader, output) { record in
-    try row(record, ensemble, name)
+  return try RecordPipe(arguments).run(reader, into: output) { record in
+    let row = try ensemble.row(of: record, logitsOf: name)
+    if record.error == nil, let error = row["error"]?.stringValue { Log.error("\(record.id): \(error)") }
+    return row
   } write: { row in
     try writer.write(row)
     return row["error"] != nil
@@ -113,61 +115,4 @@ command.main { arguments in
     try writer.finish()
     if let table = ensemble.profileTable { Log.table(table) }
   }
-}
-
-/// The loop. An error that `work` throws, a record that does not fit the model's preparation, ends it; whatever else
-/// fails is the record's own, and `write` tells whether it did.
-func run<Out: Sendable>(
-  _ arguments: Arguments, _ reader: RecordReader, _ output: Output,
-  work: @escaping @Sendable (Record) throws -> Out, write: (Out) throws -> Bool, finish: () throws -> Void
-) throws -> ExitStatus {
-  var tally = try Tally(arguments)
-  let progress = Progress()
-  try orderedMap(jobs: arguments.jobs(), next: reader.next) { record in
-    Result { try work(record) }.mapError { GXError("\(record.id): \($0)") }
-  } emit: { result in
-    tally.add(failed: try write(result.get()))
-    progress.advance()
-  }
-  try finish()
-  try output.commit()
-  progress.finish()
-  tally.report()
-  return tally.status
-}
-
-/// - Parameter name: the classifier's, where logits are wanted.
-func row(_ record: Record, _ ensemble: Ensemble, _ name: String?) throws -> JSONObject {
-  var row = record.meta
-  row["ops"] = nil
-  guard record.error == nil else { return row }
-  let steps = try ensemble.steps(for: record)
-  do {
-    guard let picture = record.tensor else { throw GXError("has no pixels") }
-    let result = try ensemble.classify(picture, after: steps)
-    let classes = ensemble.classes
-    func byClass(_ values: [Float]) -> JSON {
-      var object = JSONObject()
-      for (name, value) in zip(classes, values) { object[name] = .float(value) }
-      return .object(object)
-    }
-    row["prediction"] = result.isUncertain == true ? .null : .string(classes[result.prediction])
-    if result.isUncertain == true { row["reason"] = "uncertain" }
-    row["confidence"] = .float(result.confidence)
-    row["probabilities"] = byClass(result.probabilities)
-    if let set = result.set { row["set"] = .array(set.map { .string(classes[$0]) }) }
-    if let disagreement = result.disagreement {
-      row["entropy"] = .double(disagreement.entropy)
-      row["mutual_information"] = .double(disagreement.mutualInformation)
-    }
-    if ensemble.calibration != nil { row["calibrated"] = true }
-    if let name {
-      row["logits"] = byClass(result.logits)
-      row["classifier"] = .string(name)
-    }
-  } catch {
-    Log.error("\(record.id): \(error)")
-    row["error"] = .string("\(error)")
-  }
-  return row
 }

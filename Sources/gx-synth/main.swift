@@ -7,7 +7,6 @@ import GXCore
 import GXImage
 import GXStream
 import GXSynth
-import Glibc
 
 let command = Command(
   "gx-synth", "render labelled galaxies of four classes",
@@ -78,25 +77,11 @@ func picture(of record: Record, in folder: String, _ format: Format) throws -> J
   let path = "\(folder)/\(record.label!)/\(record.id).\(format)"
   guard let tensor = record.tensor else { throw GXError("\(record.id): \(record.error!)") }
   let bytes = try format == .png ? Image.encodePNG(tensor) : Image.encodeJPEG(tensor)
-  let file = try AtomicFile(path: path)
-  let sink = ByteSink(descriptor: file.descriptor, name: path)
-  try sink.write(bytes)
-  try sink.flush()
-  try file.commit()
+  try bytes.withUnsafeBytes { try writeFile(path, $0) }
   var row: JSONObject = ["id": .string(record.id), "path": .string(path)]
   row.merge(record.meta)
   row["ops"] = nil
   return row
-}
-
-/// Makes a folder and those above it, where they are not there.
-func makeFolder(_ path: String) throws {
-  if mkdir(path, 0o777) == 0 || errno == EEXIST { return }
-  guard errno == ENOENT, let slash = path.lastIndex(of: "/"), slash != path.startIndex else {
-    throw GXError("\(path): \(systemError())")
-  }
-  try makeFolder(String(path[..<slash]))
-  guard mkdir(path, 0o777) == 0 || errno == EEXIST else { throw GXError("\(path): \(systemError())") }
 }
 
 func classes(_ names: String) throws -> [GalaxyClass] {

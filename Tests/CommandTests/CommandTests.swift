@@ -5,7 +5,7 @@ import Testing
 @Suite struct EveryCommand {
   static let names = [
     "gx-list", "gx-decode", "gx-resize", "gx-normalize", "gx-augment", "gx-shuffle", "gx-cat", "gx-synth", "gx-train",
-    "gx-infer", "gx-model", "gx-eval", "gx-serve",
+    "gx-infer", "gx-explain", "gx-model", "gx-eval", "gx-report", "gx-serve",
   ]
 
   @Test(arguments: names) func helpAndVersionGoToStdout(_ name: String) throws {

@@ -159,7 +159,7 @@ import Testing
   @Test func explains() throws {
     let (body, type) = form([("image", "a.png", galaxies.pictures[0])])
     let answer = try server.ask("POST", "/api/explain?class=Spiral", ["Content-Type": type], body: body).json
-    #expect(answer["explained_class"] as? String == "Spiral" && answer["method"] as? String == "grad-cam")
+    #expect(answer["explained_class"] as? String == "Spiral" && answer["method"] as? String == "gradcam")
     let map = try #require(answer["map"] as? [String: Any])
     let values = try #require(map["values"] as? [[Double]])
     #expect(values.count == map["height"] as? Int && values.allSatisfy { $0.count == map["width"] as? Int })

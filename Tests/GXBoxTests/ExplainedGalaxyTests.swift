@@ -51,7 +51,7 @@ import Testing
     var random = Random(seed: 9)
     other.weights = try model.graph.initialWeights(random: &random)
     func maps(_ model: Model) throws -> [[Float]] {
-      let explainer = try Explainer(model, method: method)
+      let explainer = try Explainer(model, method: .cam(method))
       return try Self.galaxies.map { try explainer.explain($0, after: steps, class: "spiral").map.floats() }
     }
     let mean = zip(try maps(model), try maps(other)).map(correlation).reduce(0, +) / Double(Self.galaxies.count)

@@ -26,6 +26,22 @@ import Testing
     #expect(Key.id(path: "a.b/c") == "a.b/c")
     #expect(Key.id(path: ".hidden") == ".hidden")
   }
+
+  /// The keys that gx makes are their own paths; no key leaves the folder, and none takes another's place.
+  @Test func pathsStayInside() {
+    for key in ["M31", "a/b", Key.escape("J0946.5+01"), Key.copy(Key.escape("/x/M31@1.0"), 12)] {
+      #expect(Key.path(key) == key)
+    }
+    let foreign = ["../x", "/etc/x", "a/../../b", "a//b", "d.1/x", "50%", "a@b", "M31@1@2", "@1", "x\\y", "\u{0}"]
+    for key in foreign {
+      let path = Key.path(key)
+      let parts = path.split(separator: "/", omittingEmptySubsequences: false)
+      #expect(
+        !parts.contains { ["", ".", ".."].contains($0) } && !path.contains("\\") && !path.contains("\u{0}"), "\(path)")
+      #expect(Key.unescape(path) == key)
+    }
+    #expect(Set(foreign.map(Key.path)).count == foreign.count)
+  }
 }
 
 @Suite struct RandomTests {

@@ -61,8 +61,7 @@ private func pattern(records: Int, right: Int) -> [Prediction] {
   @Test func classesMayTurnUpLate() throws {
     var evaluation = Evaluation(classes: 1, bootstraps: true)
     try evaluation.add(Prediction(truth: 0, predicted: 0, probabilities: [1]))
-    evaluation.grow(to: 3)
-    try evaluation.add(Prediction(truth: 2, predicted: 0, probabilities: [0.75, 0.25, 0]))
+    try evaluation.add(Prediction(truth: 2, predicted: 0, probabilities: [0.75, 0.25, 0]), classes: 3)
     #expect(evaluation.scores.confusion.counts == [1, 0, 0, 0, 0, 0, 1, 0, 0])
     #expect(evaluation.scores.brier == (0.75 * 0.75 + 0.25 * 0.25 + 1) / 2)
     #expect(near(evaluation.scores.nll!, 52 * log(2) / 2))  // p = 0 counts as 2^-52

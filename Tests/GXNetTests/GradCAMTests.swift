@@ -1,5 +1,6 @@
 import Foundation
 import GXCore
+import GXImage
 import Testing
 
 @testable import GXNet
@@ -24,7 +25,7 @@ import Testing
   static func map(_ network: Network, _ input: [Float], of label: Int, _ cam: CAM = .gradCAM) throws -> [Float] {
     _ = network.input.update(fromContentsOf: input)
     _ = try network.forward()
-    return try network.maps(of: [label], cam)[0]
+    return try network.maps(of: [label], cam)[0].values
   }
 
   static func difference(_ a: [Float], _ b: [Float]) -> Float {
@@ -52,6 +53,54 @@ import Testing
     }
   }
 
+  /// The package's own results, which are of the picture's size, and are there scaled to a largest value of 1 again.
+  @Test(arguments: golden.filter { $0.value.objectValue!["spread"] != nil }.map(\.key)) func asPyTorchGradCAMSpread(
+    _ name: String
+  ) throws {
+    let (graph, weights, input) = try Self.thinned(name)
+    for map in Self.golden[name]!.objectValue!["spread"]!.arrayValue!.map({ $0.objectValue! }) {
+      let network = try Self.network(graph, weights, watching: map["node"]!.stringValue!)
+      let (label, cam) = (map["class"]!.intValue!, try #require(CAM(rawValue: map["method"]!.stringValue!)))
+      let values = try Self.map(network, input, of: label, cam)
+      let small = try Tensor(network.watchedShape!.dropLast() + [1], values)
+      let spread = try Image.spread(small, over: graph.input, extent: (1, 1)).floats()
+      let found = spread.map { $0 / spread.max()! }
+      let error = Self.difference(Self.thin(found), map["values"]!.arrayValue!.map { Float($0.doubleValue!) })
+      #expect(error <= 1e-3, "\(name), \(cam.rawValue) of class \(label) is off by \(error)")
+    }
+  }
+
+  /// Captum's occlusion.
+  @Test(arguments: golden.filter { $0.value.objectValue!["occlusions"] != nil }.map(\.key)) func asCaptum(
+    _ name: String
+  ) throws {
+    let (graph, weights, input) = try Self.thinned(name)
+    let network = try Network(graph: graph, batch: 1, training: false, threads: 1)
+    try network.load(weights)
+    _ = network.input.update(fromContentsOf: input)
+    for map in Self.golden[name]!.objectValue!["occlusions"]!.arrayValue!.map({ $0.objectValue! }) {
+      let (patch, stride) = (map["patch"]!.intValue!, map["stride"]!.intValue!)
+      let occlusion = try Occlusion(input: graph.input, patch: patch, stride: stride)
+      let found = try network.map(of: map["class"]!.intValue!, occlusion)
+      let expected = map["values"]!.arrayValue!.map { Float($0.doubleValue!) }
+      let error = Self.difference(Self.thin(found.values), expected)
+      #expect(error <= 1e-3 && found.peak > 0, "\(name), class \(map["class"]!.text) is off by \(error)")
+      #expect(Array(network.input) == input, "the picture is not as it was")
+    }
+  }
+
+  static func thinned(_ name: String) throws -> (graph: Graph, weights: [String: Tensor], input: [Float]) {
+    let graph = try Architecture.named(name, input: [96, 96, 3], classes: 8)
+    return (
+      graph, try BackboneTests.weights(graph, lively: true), BackboneTests.uniform("input", graph.input.reduce(1, *))
+    )
+  }
+
+  /// Every eighth row and column of 96, from the fifth on: `thinned` of `make_gradcam.py`.
+  static func thin(_ values: [Float]) -> [Float] {
+    stride(from: 4, to: 96, by: 8).flatMap { y in stride(from: 4, to: 96, by: 8).map { values[y * 96 + $0] } }
+  }
+
   /// With the mean over all places and a linear layer after the node, both are CAM (Zhou et al. 2016): the node's value
   /// weighed by the class's row of the layer.
   @Test func isCAMBeforeALinearHead() throws {
@@ -69,7 +118,7 @@ import Testing
             (0..<192).reduce(0) { $0 + Double(head[classes[row] * 192 + $1]) * value[p * 192 + $1] }
           }
           let expected = sums.map { Float(max($0, 0) / max(sums.max()!, 1e-30)) }
-          #expect(Self.difference(map, expected) < 1e-5, "\(cam) of class \(classes[row])")
+          #expect(Self.difference(map.values, expected) < 1e-5, "\(cam) of class \(classes[row])")
         }
       }
     }
@@ -79,15 +128,17 @@ import Testing
   @Test func definitions() throws {
     let value: [Float] = [1, 2, 3, 0, -1, 4]
     let gradient: [Float] = [1, 0, 0, -2, 2, 1]
-    func map(_ cam: CAM) throws -> [Float] {
+    func map(_ cam: CAM) throws -> EvidenceMap {
       try value.withUnsafeBufferPointer { value in
         try gradient.withUnsafeBufferPointer { try cam.map(value: value, gradient: $0, channels: 2) }
       }
     }
     // Mean gradients are 1 and -1/3: 1 - 2/3, 3, -1 - 4/3.
-    #expect(Self.difference(try map(.gradCAM), [1 / 9, 1, 0]) < 1e-6)
+    let gradCAM = try map(.gradCAM)
+    #expect(Self.difference(gradCAM.values, [1 / 9, 1, 0]) < 1e-6 && abs(gradCAM.peak - 3) < 1e-6)
     // 1, 0, -2 + 4.
-    #expect(try map(.hiResCAM) == [0.5, 0, 1])
+    let hiResCAM = try map(.hiResCAM)
+    #expect(hiResCAM.values == [0.5, 0, 1] && hiResCAM.peak == 2)
   }
 
   /// A class that all speaks against has an empty map, not one of NaN; so has one that nothing has to do with.

@@ -48,7 +48,7 @@ import Testing
     let value = try #require(try features.features(of: record("f", ops: nil, tensor: finished)).tensor).floats()
     let head = model.weights.first { $0.name == "logits.weight" }!.tensor.floats()
     for method in CAM.allCases {
-      let explainer = try Explainer(model, method: method)
+      let explainer = try Explainer(model, method: .cam(method))
       for (label, name) in Self.labels.enumerated() {
         let sums = (0..<144).map { p in (0..<8).reduce(0) { $0 + head[label * 8 + $1] * value[p * 8 + $1] } }
         let expected = sums.map { max($0, 0) / max(sums.max()!, 1e-30) }
@@ -87,6 +87,44 @@ import Testing
     }
   }
 
+  /// Over the whole picture, of which a crop takes the middle, a map has its largest value 1 again.
+  @Test func mapsOfWholePictures() throws {
+    let model = try model(Architecture.gxnet.graph(input: [12, 12, 3], classes: 3))
+    let steps = try Self.ops.map { try PixelOp(json: $0) }
+    let result = try #require(
+      try Self.labels.lazy.map { try Explainer(model, node: "stem.relu").explain(picture(), after: steps, class: $0) }
+        .first { $0.peak > 0 })
+    let whole = try result.spread(over: picture(), after: steps)
+    #expect(whole.map.shape == [14, 16, 1])
+    let unscaled = try Image.spread(result.map, over: [14, 16, 3], extent: (0.75, 12.0 / 14)).floats()
+    for (a, b) in zip(whole.map.floats(), unscaled) { #expect(abs(a * whole.peak - b * result.peak) < 1e-5) }
+    #expect(whole.map.floats().max() == 1 && whole.peak > 0 && whole.peak <= result.peak)
+    for (place, value) in whole.map.floats().enumerated() where !(2..<14).contains(place % 16) { #expect(value == 0) }
+
+    let empty = Explainer.Result(
+      classification: result.classification, explained: 0, map: try Tensor([2, 2, 1], [0, 0, 0, 0]), peak: 0)
+    let nothing = try empty.spread(over: picture(), after: steps)
+    #expect(nothing.peak == 0 && nothing.map.floats() == [Float](repeating: 0, count: 14 * 16))
+  }
+
+  /// Covering is done on what the network takes, and so the map is of that size.
+  @Test func occlusionNeedsNoNode() throws {
+    let model = try model()
+    let steps = try Self.ops.map { try PixelOp(json: $0) }
+    let occlusion = try Occlusion(input: model.input, patch: 3, stride: 2)
+    let explainer = try Explainer(model, method: .occlusion(occlusion))
+    let results = try Self.labels.map { try explainer.explain(picture(), after: steps, class: $0) }
+    for (label, result) in results.enumerated() {
+      #expect(result.explained == label && result.map.shape == [12, 12, 1])
+      #expect(
+        result.classification.logits == results[0].classification.logits, "the picture's own, not a covered one's")
+      #expect(result.map.floats().max() == (result.peak > 0 ? 1 : 0))
+    }
+    #expect(explainer.node == "input" && explainer.method.name == "occlusion" && results.contains { $0.peak > 0 })
+    let linear = try self.model(Architecture.linear.graph(input: [12, 12, 3], classes: 3))
+    #expect(try Explainer(linear, method: .occlusion(occlusion)).explain(picture(), after: steps).map.count == 144)
+  }
+
   /// Networks are not shared between threads at work: each picture's result is what it is alone.
   @Test func threadsDoNotMix() async throws {
     let explainer = try Explainer(model(Architecture.gxnet.graph(input: [12, 12, 3], classes: 3)), node: "stem.relu")
@@ -116,6 +154,11 @@ import Testing
     #expect(try explainer.seen(raw, after: steps) == cropped)
     #expect(try explainer.seen(cropped, after: Array(steps[1...])) == cropped)
     #expect(try explainer.seen(finished, after: []) == cropped)
+
+    // The whole of it.
+    #expect(try explainer.shown(raw, before: steps) == raw)
+    #expect(try explainer.shown(cropped, before: Array(steps[1...])) == cropped)
+    #expect(try explainer.shown(finished, before: []) == cropped)
 
     let grey = try Explainer(model(smallGraph([12, 12, 1], classes: 3)))
     let seen = try grey.seen(picture(channels: 1), after: [steps[0]])

@@ -1,0 +1,88 @@
+import GXCommand
+import GXCore
+import GXPlot
+import GXStream
+import GXTerminal
+import Glibc
+
+/// Draws the chart of a log that grows, anew whenever it has: on a terminal in place, with -o the file. Ends with its
+/// input, or as interrupted.
+func follow(_ path: String, _ arguments: Arguments, _ canvas: Canvas) throws -> ExitStatus {
+  let isLive = canvas.format == .text && arguments.string("output") == nil && Terminal.isOutput
+  var tally = try Tally(arguments)
+  let input = try GrowingInput(path)
+  if input.isMissing { Log.note("waits for \(path)") }
+  var log = TrainingLog()
+  let screen = Screen()
+  Signals.deferInterrupts()
+  defer { screen.leave() }
+
+  func draw() throws {
+    guard !log.epochs.isEmpty else { return }
+    if isLive { return try screen.show(canvas.lines(TrainingChart(log))) }
+    guard arguments.string("output") != nil else { return }
+    let output = try Output(arguments, binary: false)
+    try output.sink.write(canvas.bytes(TrainingChart(log)))
+    try output.commit()
+  }
+
+  var size = Terminal.size
+  while Signals.interrupted == nil {
+    let news = try input.wait(seconds: 0.25)
+    if news.isAnew { log = TrainingLog() }
+    for line in news.lines {
+      do throws(GXError) {
+        guard case .object(let row) = try JSON(parsing: String(decoding: line, as: UTF8.self)) else {
+          throw GXError("not a JSON object")
+        }
+        try log.add(row)
+        tally.add(failed: false)
+      } catch {
+        Log.error("\(input.name): \(error)")
+        tally.add(failed: true)
+      }
+    }
+    if !news.lines.isEmpty || (isLive && Terminal.size != size) { try draw() }
+    size = Terminal.size
+    if news.isEnd { break }
+  }
+  screen.leave()
+  if Signals.interrupted != nil { Signals.endAsInterrupted() }
+  guard !log.epochs.isEmpty else { throw GXError("no row of \(tally.records) is an epoch's") }
+  if !isLive, arguments.string("output") == nil {
+    let sink = ByteSink()
+    try sink.write(canvas.bytes(TrainingChart(log)))
+    try sink.flush()
+  }
+  tally.report()
+  return tally.status
+}
+
+/// Lines on a terminal that are drawn over in place.
+private final class Screen {
+  private let sink = ByteSink()
+  private var shown = 0
+  private var size = Terminal.size
+
+  func show(_ lines: [String]) throws {
+    // In one piece where the terminal knows how to (mode 2026), without a cursor that jumps about.
+    var text = "\u{1b}[?2026h\u{1b}[?25l"
+    if size != Terminal.size {  // what stands there has been broken into other lines
+      text += "\u{1b}[2J\u{1b}[H"
+    } else if shown > 0 {
+      text += "\u{1b}[\(shown)A\r"
+    }
+    text += lines.map { $0 + "\u{1b}[K\n" }.joined() + "\u{1b}[J\u{1b}[?2026l"
+    (shown, size) = (lines.count, Terminal.size)
+    try sink.write(Array(text.utf8))
+    try sink.flush()
+  }
+
+  /// Gives the cursor back.
+  func leave() {
+    guard shown > 0 else { return }
+    shown = 0
+    try? sink.write(Array("\u{1b}[?25h".utf8))
+    try? sink.flush()
+  }
+}

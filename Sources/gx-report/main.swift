@@ -1,0 +1,117 @@
+// gx-report: a run as one page to mail: scores, charts, mistakes with what the model saw in them, how to do it again.
+//
+// stdin: tensor stream of labelled pictures. stdout or -o: an HTML file that stands alone.
+
+import GXBox
+import GXCommand
+import GXCore
+import GXMetrics
+import GXPlot
+import GXReport
+import GXStream
+import GXTrain
+import Glibc
+
+let command = Command(
+  "gx-report", "make one HTML page of a model's run, to read and to mail",
+  synopsis: "[-m MODEL] [-o REPORT.html] < STREAM",
+  about: """
+    Classifies the labelled records of a tensor stream and writes one HTML page: scores with 95 % intervals, confusion
+    matrix, reliability and risk-coverage, the most confident mistakes with the places that spoke for them (Grad-CAM),
+    the data by class and split, and how to do it again. The page stands alone: it holds its pictures and charts, runs
+    no script and asks nothing of the network.
+
+    Records of split test are judged, or where there are none those of val, or those without a split; all count among
+    the data. With --predictions, gx-infer's rows are judged instead (those of an ensemble, say), and the stream gives
+    the pictures; a terminal on stdin gives none. With --out-of-fold, labels that are probably wrong are shown too
+    (see gx-eval --suspects).
+
+    What is held is about 50 bytes a record, the pictures shown, and of a --predictions file the ids.
+    """,
+  options: [
+    Option("model", "m", "MODEL", "a model that gx-train wrote [the one in the box]"),
+    Option("log", "l", "LOG", "gx-train's rows: adds the training curves"),
+    Option("predictions", "p", "FILE", "judge these rows of gx-infer instead of classifying"),
+    Option("out-of-fold", "f", "FILE", "find labels that are probably wrong by these rows of gx-train --folds"),
+    Option("split", nil, "A,B", "judge the records of these splits [test, or val, or those without]"),
+    Option("title", "t", "TEXT", "the page's title"),
+    Option("pictures", "n", "N", "how many mistakes, and suspects, are shown, up to 100 [12]"),
+    Option("bootstrap", "b", "N", "replicates that the intervals are taken from; 0 for none [1000]"),
+    Option(
+      "assume-ops", nil, "WHAT",
+      "count records without \"ops\" as prepared like the training pictures (all), or as merely decoded (none)"),
+    .seed, .output, .jobs, .maxErrors,
+  ],
+  examples: [
+    "gx-report -m galaxy.safetensors --log log.ndjson -o report.html < galaxies.tar",
+    "gx-decode images/*.jpg | gx-report -o report.html",
+    "gx-report -m galaxy.safetensors -p predictions.ndjson -t 'Run 7' -o report.html < test.tar",
+  ])
+
+command.main { arguments in
+  try arguments.expectNoOperands()
+  let assumption = try arguments.choice("assume-ops", Provenance.Assumption.self)
+  let pictures = try arguments.int("pictures", in: 0...100) ?? 12
+  let replicates = try arguments.int("bootstrap", in: 0...100_000) ?? 1000
+  let seed = try arguments.seed()
+  let splits = arguments.string("split").map { $0.split(separator: ",").map(String.init) }
+  let predictions = arguments.string("predictions")
+  let reader = predictions != nil && isatty(STDIN_FILENO) == 1 ? nil : try standardRecords(map: false)
+  let path = arguments.string("model")
+  if path == nil { Log.note("no -m MODEL: \(Model.inTheBoxName) classifies") }
+  let model = try Model(path: path)
+  let modelName = path.map { String($0.split(separator: "/").last ?? "") } ?? Model.inTheBoxName
+  let output = try Output(arguments, binary: false)
+  var tally = try Tally(arguments)
+  var findings = Findings(splits: splits, pictures: pictures)
+
+  var log: TrainingLog?
+  if let path = arguments.string("log") {
+    var rows = TrainingLog()
+    try forEachRow(of: path, &tally) { row throws(GXError) in try rows.add(row) }
+    log = rows
+  }
+  if let predictions {
+    try forEachRow(of: predictions, &tally) { row throws(GXError) in
+      if reader == nil { try findings.count(label: row["label"]?.nameValue, split: row["split"]?.nameValue) }
+      try findings.judge(row)
+    }
+  }
+  var audit: (String, Int)?
+  if let path = arguments.string("out-of-fold") {
+    var labels = LabelAudit()
+    try forEachRow(of: path, &tally) { row throws(GXError) in try labels.add(row) }
+    guard let count = try findings.suspect(labels) else { throw GXError("\(path): no labelled row has probabilities") }
+    audit = (path, count)
+  }
+  if let reader {
+    let classifier = try predictions == nil ? Ensemble([model], assuming: assumption) : nil
+    let judges = findings.judges
+    try orderedMap(jobs: arguments.jobs(), next: reader.next) { record in
+      Result { () throws -> (Record, JSONObject?) in
+        guard let classifier, record.label != nil, judges(record.split) else { return (record, nil) }
+        return (record, try classifier.row(of: record))
+      }.mapError { GXError("\(record.id): \($0)") }
+    } emit: { result in
+      let (record, row) = try result.get()
+      let error = row?["error"]?.stringValue
+      if record.error == nil, let error { Log.error("\(record.id): \(error)") }
+      tally.add(failed: record.error != nil || error != nil)
+      try findings.count(label: record.label, split: record.split)
+      if let row, row["error"] == nil { try findings.judge(row, record: record) }
+      findings.attach(record)
+    }
+  }
+  tally.report()
+
+  var report = Report(
+    title: arguments.string("title") ?? "How \(modelName) tells galaxies apart", model: model, modelName: modelName,
+    judgement: try findings.judgement(), findings: findings, command: [command.name] + CommandLine.arguments.dropFirst()
+  )
+  (report.log, report.predictionsName, report.failed) = (log, predictions, tally.failed)
+  report.audit = audit
+  (report.replicates, report.seed, report.assumption) = (replicates, seed, assumption)
+  try output.sink.write(Array(report.html.text.utf8))
+  try output.commit()
+  return tally.status
+}
