@@ -15,9 +15,10 @@ public enum Signals {
 
   /// For work that can stop at a good place: SIGINT and SIGTERM only set `interrupted` from now on (a second
   /// one ends the process at once), and a lost reader is an error of `write` instead of a signal.
-  public static func deferInterrupts() {
+  /// - Parameter readerIsNeeded: Whether a lost reader ends the process all the same.
+  public static func deferInterrupts(readerIsNeeded: Bool = false) {
     for number in [SIGINT, SIGTERM] where !isIgnored(number) { set(number, noteOnce) }
-    signal(SIGPIPE, SIG_IGN)
+    if !readerIsNeeded { signal(SIGPIPE, SIG_IGN) }
   }
 
   /// The signal that asked us to stop, if one did. See `deferInterrupts`.

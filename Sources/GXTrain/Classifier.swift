@@ -69,6 +69,36 @@ public final class Classifier: Sendable {
   }
 }
 
+extension Classifier {
+  /// The record as a row of predictions: its fields without `ops`, then `prediction`, `confidence` (the prediction's
+  /// probability), `probabilities` by class, and if they are wanted `logits`. Failed records have their fields alone.
+  ///
+  /// What is wrong with the picture becomes the row's `error`.
+  /// - Throws: `GXError` where the record was prepared otherwise than the model wants, or does not say how.
+  public func row(of record: Record, withLogits: Bool) throws(GXError) -> JSONObject {
+    var row = record.meta
+    row["ops"] = nil
+    guard record.error == nil else { return row }
+    let steps = try steps(for: record)
+    do {
+      guard let picture = record.tensor else { throw GXError("has no pixels") }
+      let result = try classify(picture, after: steps)
+      func byClass(_ values: [Float]) -> JSON {
+        var object = JSONObject()
+        for (name, value) in zip(model.classes, values) { object[name] = .float(value) }
+        return .object(object)
+      }
+      row["prediction"] = .string(model.classes[result.prediction])
+      row["confidence"] = .float(result.probabilities[result.prediction])
+      row["probabilities"] = byClass(result.probabilities)
+      if withLogits { row["logits"] = byClass(result.logits) }
+    } catch {
+      row["error"] = .string("\(error)")
+    }
+    return row
+  }
+}
+
 extension Model {
   /// - Throws: `GXError` where the graph does not take pictures of `input` or gives no logit for each class.
   func checkGraph() throws(GXError) {

@@ -53,14 +53,18 @@ public final class Dataset: @unchecked Sendable {
   /// - Parameters:
   ///   - training: If given, the stream is validation data for it: records of split `val`, or of none,
   ///     become `val`, and all others are left.
+  ///   - learnt: The splits whose records become `train`.
   ///   - finer: The field of train records that tells which part of its label a picture is.
   /// - Throws: `GXError` where the stream breaks off; and naming the record where a galaxy is in two
   ///   splits, or a train or val record has no label, no float pixels, pixels that are not finite, or
   ///   another size, type or `ops` than those before it.
-  public init(_ input: SeekableInput, validating training: Dataset? = nil, finer field: String? = nil) throws {
+  public init(
+    _ input: SeekableInput, validating training: Dataset? = nil, learning learnt: Set<Split> = [.train],
+    finer field: String? = nil
+  ) throws {
     self.input = input
     var digest: UInt64 = 0
-    var index = Index(validating: training, finer: field)
+    var index = Index(validating: training, learnt: learnt, finer: field)
     let reader = RecordReader(input.source())
     while let record = try reader.next() {
       do {
@@ -87,6 +91,16 @@ public final class Dataset: @unchecked Sendable {
     (shape, dtype, ops) = (index.form?.shape ?? [], index.form?.dtype ?? .f32, index.form?.ops)
     (testCount, failedCount) = (index.testCount, index.failedCount)
   }
+
+  /// Those of `other`'s pictures that are in `train`, and none to validate on.
+  init(_ other: Dataset, train: [Sample]) {
+    (classes, finer, shape, dtype, ops) = (other.classes, other.finer, other.shape, other.dtype, other.ops)
+    (self.train, val) = (train, [])
+    (testCount, failedCount, digest, input) = (other.testCount, other.failedCount, other.digest, other.input)
+  }
+
+  /// The stream's records, all of them, from its beginning. Only one reader can be at work.
+  func records() -> RecordReader { RecordReader(input.source()) }
 
   /// Moves `share` of the train pictures to `val`, the same share of every class, and all copies of a
   /// galaxy together. Which they are depends on `seed` and their ids alone.
@@ -128,6 +142,7 @@ public final class Dataset: @unchecked Sendable {
 private struct Index {
   let training: Dataset?
   let trainingGalaxies: Set<UInt64>
+  let learnt: Set<Split>
   var labels: [String: Int32] = [:]
   var splits: [UInt64: Split] = [:]
   var named: Bool?
@@ -138,8 +153,8 @@ private struct Index {
   var testCount = 0
   var failedCount = 0
 
-  init(validating training: Dataset?, finer field: String?) {
-    self.training = training
+  init(validating training: Dataset?, learnt: Set<Split>, finer field: String?) {
+    (self.training, self.learnt) = (training, learnt)
     finer = training == nil ? field.map(FinerIndex.init) : nil
     trainingGalaxies = Set(training?.train.map(\.id) ?? [])
     form = training.map { ($0.shape, $0.dtype, $0.ops) }
@@ -178,7 +193,7 @@ private struct Index {
     var split = training == nil ? Split.train : .val
     if let name = record.split {
       guard let known = Split(rawValue: name) else { throw GXError("split '\(name)' is none of train, val, test") }
-      split = known
+      split = training == nil && learnt.contains(known) ? .train : known
     }
     guard named ?? (record.split != nil) == (record.split != nil) else {
       throw GXError("has \(record.split == nil ? "no split, unlike" : "a split, unlike") the records before it")

@@ -85,7 +85,9 @@ command.main { arguments in
   let output = try Output(arguments, binary: false)
   let writer = NDJSONWriter(output.sink)
   return try run(arguments, reader, output) { record in
-    try row(record, classifier, withLogits)
+    let row = try classifier.row(of: record, withLogits: withLogits)
+    if record.error == nil, let error = row["error"]?.stringValue { Log.error("\(record.id): \(error)") }
+    return row
   } write: { row in
     try writer.write(row)
     return row["error"] != nil
@@ -114,29 +116,4 @@ func run<Out: Sendable>(
   progress.finish()
   tally.report()
   return tally.status
-}
-
-func row(_ record: Record, _ classifier: Classifier, _ withLogits: Bool) throws -> JSONObject {
-  var row = record.meta
-  row["ops"] = nil
-  guard record.error == nil else { return row }
-  let steps = try classifier.steps(for: record)
-  do {
-    guard let picture = record.tensor else { throw GXError("has no pixels") }
-    let result = try classifier.classify(picture, after: steps)
-    let classes = classifier.model.classes
-    func byClass(_ values: [Float]) -> JSON {
-      var object = JSONObject()
-      for (name, value) in zip(classes, values) { object[name] = .float(value) }
-      return .object(object)
-    }
-    row["prediction"] = .string(classes[result.prediction])
-    row["confidence"] = .float(result.probabilities[result.prediction])
-    row["probabilities"] = byClass(result.probabilities)
-    if withLogits { row["logits"] = byClass(result.logits) }
-  } catch {
-    Log.error("\(record.id): \(error)")
-    row["error"] = .string("\(error)")
-  }
-  return row
 }

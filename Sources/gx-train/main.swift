@@ -1,14 +1,13 @@
 // gx-train: trains a classifier on a prepared tensor stream.
 //
 // stdin: tensor stream of labelled float pictures. stdout: NDJSON, one line an epoch. -o: the model.
+// With --folds, stdout: NDJSON, one row a record that was held out, as gx-infer writes them.
 
 import GXCommand
 import GXCore
-import GXImage
 import GXNet
 import GXStream
 import GXTrain
-import Glibc
 
 let command = Command(
   "gx-train", "train a classifier on a prepared tensor stream",
@@ -29,15 +28,26 @@ let command = Command(
     With --weights, training begins with what a network has learnt elsewhere (transfer learning): first the last
     layer alone is trained on what the others give, which is computed once; then all layers, or the last blocks, are
     (with --layer-decay the earlier ones at lower rates). Layers that do not learn are computed as in inference.
+
+    With --folds K (cross-validation), the train records are shared out to K folds, every class evenly and all copies
+    of a galaxy to one. For each fold a network learns from the others, for all epochs, and tells the fold's records.
+    There is no model; stdout gets gx-infer's row of each record, with its logits and its "fold", fold by fold.
     """,
   options: [
-    Option("output", "o", "MODEL", "the model; appears only when it is whole (required)"),
+    Option("output", "o", "MODEL", "the model; appears only when it is whole (required, but for --folds)"),
     Option("arch", "a", "NAME", "\(Architecture.allCases.map(\.rawValue).joined(separator: ", ")) [gxnet]"),
     Option("val", nil, "FILE", "validate on this stream's records of split val, or of none"),
     Option(
       "hold-out", nil, "SHARE",
       "how much to hold out where there is nothing to validate on; 0: train on all, keep the last epoch [0.15]"),
+    Option("folds", nil, "K", "tell each train record by a network that has not seen it, 2 to 100; see above"),
+    Option("fold-val", nil, nil, "of --folds: count records of split val among the train records"),
+    Option(
+      "tta", nil, "WHAT",
+      "of --folds: average the probabilities over each picture's flips and quarter turns (dihedral), or do not (none) "
+        + "[none]"),
   ] + TransferPlan.options + TrainingPlan.options + [
+    Option("log", nil, "FILE", "write the log to FILE, as it grows, instead of stdout (with --folds: of nowhere)"),
     Option("checkpoint", "c", "FILE", "keep all that is needed to go on in FILE"),
     Option("checkpoint-every", nil, "N|Ns", "epochs, or seconds, between checkpoints [1]"),
     Option("resume", nil, nil, "go on from the checkpoint, if it is there; to the same result"),
@@ -50,133 +60,48 @@ let command = Command(
     "gx-train -o galaxy.safetensors < train.tar",
     "gx-train --augment rotate=180,flip=hv,crop=64 --ema 0.998 -o galaxy.safetensors < train.tar > log.ndjson",
     "gx-train --backbone efficientnet-lite0 --weights imagenet.safetensors -o galaxy.safetensors < train.tar",
+    "gx-train --folds 5 < train.tar > out-of-fold.ndjson",
   ])
 
 command.main { arguments in
   try arguments.expectNoOperands()
+  let run = try Run(arguments)
+  return try arguments.has("folds") ? crossValidate(run) : train(run)
+}
+
+/// One network, and the model that it becomes.
+func train(_ run: Run) throws -> ExitStatus {
+  let arguments = run.arguments
   guard let path = arguments.string("output") else { throw UsageError("-o MODEL is missing") }
-  let transfer = try TransferPlan(arguments)
-  if arguments.has("arch") && arguments.has("backbone") { throw UsageError("--arch and --backbone are the same") }
-  let architecture =
-    try arguments.choice(arguments.has("backbone") ? "backbone" : "arch", Architecture.self) ?? .gxnet
-  var plan = try TrainingPlan(arguments, for: architecture, pretrained: transfer != nil)
-  let dropout = try arguments.double("dropout", in: 0...0.99)
+  if let option = ["fold-val", "tta"].first(where: arguments.has) { throw UsageError("--\(option) is for --folds") }
   let share = try arguments.double("hold-out", in: 0...0.9) ?? 0.15
-  let threads = try arguments.int("threads", in: 1...256)
   guard let every = Checkpoints.Interval(arguments.string("checkpoint-every") ?? "1") else {
     throw UsageError("--checkpoint-every: wants N epochs, or Ns for seconds")
   }
   if arguments.has("resume") && !arguments.has("checkpoint") { throw UsageError("--resume needs --checkpoint FILE") }
-  if isatty(STDIN_FILENO) == 1 { throw UsageError("stdin is a terminal; a tensor stream was expected") }
+  try expectStream()
   _ = try AtomicFile(path: path)  // If it cannot be written, better to know before than after hours.
+  let log = try EpochLog(path: arguments.string("log"), appending: arguments.has("resume"))
 
-  let (training, validation) = try data(arguments, plan, holdOut: share)
-  plan.validates = share > 0 || !validation.val.isEmpty
-  try training.checkTrainable(validation: plan.validates ? validation : nil)
-  var input = training.shape
-  if let crop = plan.augmentation?.outputCrop { input = [crop.height, crop.width, input[2]] }
-  let graph = try training.graph(architecture, input: input, dropout: dropout)
-  Log.note(
-    "\(training.train.count) pictures to train on, \(validation.val.count) to validate on, "
-      + "\(training.classes.count) classes\(training.finer.map { " of \($0.names.count) parts" } ?? ""), "
-      + "\(graph.parameterCount) weights")
-
-  var start = try Start(graph, seed: plan.seed)
-  let log = EpochLog()
-  func run(_ trainer: Trainer, _ checkpoints: Checkpoints? = nil) throws -> Bool {
-    if arguments.has("profile") { trainer.startProfile() }
-    Signals.deferInterrupts()
-    let progress = Progress("pictures", total: (trainer.plan.epochs - trainer.epoch) * trainer.training.train.count)
-    defer { progress.finish() }
-    let finished = try trainer.run(
-      shouldStop: { Signals.interrupted != nil },
-      afterStep: {
-        progress.advance(trainer.plan.batch, note: "epoch \(trainer.epoch + 1)")
-        try checkpoints?.afterStep()
-      },
-      afterEpoch: { row in
-        log.write(row)
-        try checkpoints?.afterEpoch()
-      })
-    if let table = trainer.profileTable { Log.table(table) }
-    return finished
-  }
-  func end(_ trainer: Trainer, _ model: Model, finished: Bool) throws -> ExitStatus {
-    try model.write(path: path, arguments.has("half") ? .f16 : .f32)
-    if let best = trainer.best {
-      Log.note("\(path): epoch \(best.epoch)" + (best.scores.map { ", \($0)" } ?? ""))
-    }
-    if !finished {
-      Log.error("interrupted in epoch \(trainer.epoch + 1); the best model so far is written")
-      Signals.endAsInterrupted()
-    }
-    return log.failed ? .failed : .done
-  }
-
-  if let transfer, let file = arguments.string("weights") {
-    start = try Start(
-      graph, seed: plan.seed, from: Pretrained(path: file), plan: transfer, classes: training.headClasses)
-    if let note = start.note { Log.note(note) }
-    // The first phase gives the same again, so that nothing of it has to be kept.
-    let resumes = arguments.has("resume") && Checkpoints.exist(arguments.string("checkpoint"))
-    if transfer.headEpochs > 0, transfer.unfreeze == .none || !resumes {
-      log.phase = "head"
-      let progress = Progress("pictures", total: nil)
-      let head = try HeadPhase(
-        transfer, graph: graph, architecture: architecture.rawValue, start: start, training: training,
-        validation: validation, plan: plan, threads: threads, folder: arguments.string("tmp")
-      ) { progress.advance(note: "features") }
-      progress.finish()
-      let finished = try run(head.trainer)
-      if !finished || transfer.unfreeze == .none { return try end(head.trainer, head.model(), finished: finished) }
-      start = try head.trained()
-    }
-    log.phase = "all"
-  }
-
-  let trainer = try Trainer(
-    graph: graph, architecture: architecture.rawValue, start: start, training: training, validation: validation,
-    plan: plan, threads: threads)
-  let checkpoints = Checkpoints(of: trainer, path: arguments.string("checkpoint"), every: every)
-  if arguments.has("resume"), try checkpoints.resume() { Log.note("goes on in epoch \(trainer.epoch + 1)") }
-  let finished = try run(trainer, checkpoints)
-  if !finished { try checkpoints.write() }
-  return try end(trainer, trainer.model(), finished: finished)
-}
-
-/// What to train on and what to validate on, which is the same where one stream holds both.
-func data(_ arguments: Arguments, _ plan: TrainingPlan, holdOut share: Double) throws -> (Dataset, Dataset) {
-  let folder = arguments.string("tmp")
-  let training = try Dataset(SeekableInput(folder: folder), finer: plan.finer)
-  if training.failedCount > 0 { Log.note("\(training.failedCount) records carry an error and are passed over") }
-  if training.ops == nil { Log.note("records have no 'ops': gx-infer will have to be told --assume-ops all") }
+  let training = try run.data()
+  var validation = training
   if let file = arguments.string("val") {
-    return (training, try Dataset(SeekableInput.open(file, folder: folder), validating: training))
-  }
-  if training.val.isEmpty && share > 0 {
-    training.holdOut(share, seed: plan.seed)
+    validation = try Dataset(SeekableInput.open(file, folder: run.folder), validating: training)
+  } else if training.val.isEmpty && share > 0 {
+    training.holdOut(share, seed: run.plan.seed)
     Log.note("no records of split val: \(training.val.count) records are held out to validate on")
   }
-  return (training, training)
-}
+  var plan = run.plan
+  plan.validates = share > 0 || !validation.val.isEmpty
+  let outcome = try run.train(training, validation, plan, log, checkpoints: (arguments.string("checkpoint"), every))
 
-/// The rows on stdout. Training goes on without them where they cannot be written.
-final class EpochLog {
-  private let writer = NDJSONWriter(ByteSink(immediate: true))
-  private var lost = false
-  /// Whether rows were lost for another reason than a reader that had enough.
-  private(set) var failed = false
-  /// Told in every row.
-  var phase: String?
-
-  func write(_ row: JSONObject) {
-    guard !lost else { return }
-    var fields: JSONObject = phase.map { ["phase": .string($0)] } ?? [:]
-    fields.merge(row)
-    do { try writer.write(fields) } catch {
-      lost = true
-      failed = !"\(error)".hasSuffix(systemError(EPIPE))
-      if failed { Log.error("\(error); training goes on without a log") }
-    }
+  try outcome.model.write(path: path, arguments.has("half") ? .f16 : .f32)
+  if let best = outcome.trainer.best {
+    Log.note("\(path): epoch \(best.epoch)" + (best.scores.map { ", \($0)" } ?? ""))
   }
+  if !outcome.isFinished {
+    Log.error("interrupted in epoch \(outcome.trainer.epoch + 1); the best model so far is written")
+    Signals.endAsInterrupted()
+  }
+  return log.failed ? .failed : .done
 }

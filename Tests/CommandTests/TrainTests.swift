@@ -198,6 +198,54 @@ struct Bars {
     #expect(run.stderr.contains("record 'bar.0': has no text or number in 'nothing'"), "\(run.stderr)")
   }
 
+  /// A fold's rows are those of a model that was trained on the others alone.
+  @Test func foldsAreToldByNetworksThatHaveNotSeenThem() throws {
+    let run = bars.shell("\(train) --folds 3 --log log < train.tar")
+    #expect(run.status == 0 && run.stderr.isEmpty, "\(run.stderr)")
+    let rows = bars.objects(run.text)
+    let folds = rows.map { $0["fold"] as! Int }
+    #expect(folds == folds.sorted() && Set(folds) == [0, 1, 2] && folds.count { $0 == 0 } == 24)
+    #expect(rows.allSatisfy { $0["split"] as? String == "train" && $0["z"] as? Double == 0.1 && $0["ops"] == nil })
+    let logged = bars.objects(bars.shell("cat log").text)
+    #expect(logged.map { $0["fold"] as? Int } == [0, 0, 0, 1, 1, 1, 2, 2, 2])
+    #expect(logged.map { $0["epoch"] as? Int } == [1, 2, 3, 1, 2, 3, 1, 2, 3])
+
+    let second = run.lines.filter { $0.hasSuffix(#","fold":1}"#) }
+    let held = Set(rows.filter { $0["fold"] as? Int == 1 }.map { $0["id"] as! String })
+    let manifest = bars.shell("cat rows.ndjson").lines.map { line in
+      held.contains { line.contains("\"\($0)\"") }
+        ? line.replacing(#""split":"train""#, with: #""split":"test""#)
+        : line.replacing(#""split":"test""#, with: #""split":"val""#)
+    }
+    try Data(manifest.joined(separator: "\n").appending("\n").utf8).write(to: bars.scratch / "other.ndjson")
+    let alone = bars.shell(
+      """
+      set -e -o pipefail
+      gx-cat --meta other.ndjson pixels.npy | gx-normalize > other.tar
+      gx-cat --split train other.tar | \(train) --hold-out 0 -o m > /dev/null
+      gx-cat --split test other.tar | gx-infer --logits -m m
+      """)
+    #expect(alone.stderr == "" && second.count == 24)
+    #expect(
+      alone.lines.map { $0.replacing(#""split":"test""#, with: #""split":"train""#).dropLast() + #","fold":1}"# }
+        == second)
+  }
+
+  @Test func foldsDependOnNoOrderAndTakeValOnlyIfTold() {
+    let run = bars.shell(
+      """
+      set -e -o pipefail
+      \(train) --epochs 1 --folds 2 -j 2 < train.tar > a
+      gx-shuffle < train.tar | \(train) --epochs 1 --folds 2 -j 2 --tmp . | sort > b
+      sort a | cmp - b
+      \(train) --epochs 1 --folds 2 --tta dihedral < train.tar | wc -l
+      gx-train -j 1 --epochs 1 --batch 16 --folds 2 --fold-val < train.tar | grep -c '"split":"val".*"fold":1}'
+      \(train) --epochs 1 --folds 2 < train.tar | head -n 1 > /dev/null || echo ${PIPESTATUS[0]}
+      """)
+    #expect(run.lines == ["72", "12", "141"], "\(run.text)\(run.stderr)")
+    #expect(run.stderr.contains("all folds: 96 records, accuracy "), "\(run.stderr)")
+  }
+
   @Test func theHeadAloneLeavesTheRestAsItWas() {
     let run = bars.shell(
       """
@@ -312,7 +360,8 @@ struct Bars {
     "-o m --lr -1", "-o m --ema 2", "-o m operand", "-o m --hold-out 1", "-o m --seed -1",
     "-o m --backbone gxnet", "-o m --unfreeze all", "-o m --weights m --unfreeze some",
     "-o m --weights m --arch gxnet --backbone gxnet", "-o m --weights m --unfreeze none --head-epochs 0",
-    "-o m --weights m --head-views 9", "-o m --weights m --layer-decay 2",
+    "-o m --weights m --head-views 9", "-o m --weights m --layer-decay 2", "--folds 1", "-o m --folds 3",
+    "--folds 3 --resume -c c", "--folds 3 --best val_loss", "-o m --fold-val", "-o m --tta dihedral",
   ]) func badUsage(options: String) {
     let run = bars.shell("gx-train \(options) < train.tar")
     #expect(run.status == 2 && run.text.isEmpty && !run.stderr.isEmpty, "\(options): \(run.stderr)")

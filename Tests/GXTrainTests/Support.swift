@@ -57,7 +57,8 @@ func record(
 
 /// Writes a whole tensor stream and opens it again.
 func dataset(
-  _ records: [Record], in scratch: Scratch, validating training: Dataset? = nil, finer: String? = nil
+  _ records: [Record], in scratch: Scratch, validating training: Dataset? = nil, learning learnt: Set<Split> = [.train],
+  finer: String? = nil
 ) throws -> Dataset {
   let path = scratch.path("stream-\(UUID().uuidString).tar")
   let file = try AtomicFile(path: path)
@@ -68,5 +69,6 @@ func dataset(
   try sink.flush()
   try file.commit()
   let descriptor = open(path, O_RDONLY)
-  return try Dataset(SeekableInput(descriptor: descriptor, name: "stream"), validating: training, finer: finer)
+  return try Dataset(
+    SeekableInput(descriptor: descriptor, name: "stream"), validating: training, learning: learnt, finer: finer)
 }

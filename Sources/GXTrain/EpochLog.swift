@@ -1,0 +1,39 @@
+import CSystem
+import GXCommand
+import GXCore
+import GXStream
+import Glibc
+
+/// The log of a run, a row an epoch, each written at once. Training goes on without it where it cannot be written.
+public final class EpochLog {
+  private let writer: NDJSONWriter
+  private var lost = false
+  /// Whether rows were lost for another reason than a reader that had enough.
+  public private(set) var failed = false
+  /// Told in every row, before its own.
+  public var fields: JSONObject = [:]
+
+  /// - Parameters:
+  ///   - path: nil is stdout.
+  ///   - appending: Whether rows that are in the file stay.
+  /// - Throws: `GXError` where the file cannot be opened.
+  public init(path: String?, appending: Bool) throws(GXError) {
+    var descriptor = STDOUT_FILENO
+    if let path {
+      descriptor = gx_open(path, O_WRONLY | O_CREAT | O_CLOEXEC | (appending ? O_APPEND : O_TRUNC), 0o666)
+      guard descriptor >= 0 else { throw GXError("\(path): \(systemError())") }
+    }
+    writer = NDJSONWriter(ByteSink(descriptor: descriptor, name: path ?? "stdout", immediate: true))
+  }
+
+  public func write(_ row: JSONObject) {
+    guard !lost else { return }
+    var all = fields
+    all.merge(row)
+    do { try writer.write(all) } catch {
+      lost = true
+      failed = !"\(error)".hasSuffix(systemError(EPIPE))
+      if failed { Log.error("\(error); training goes on without a log") }
+    }
+  }
+}

@@ -1,0 +1,66 @@
+import GXCommand
+import GXCore
+import GXMetrics
+import GXStream
+import GXTrain
+
+/// A network for each fold, and its rows for what it has not seen.
+func crossValidate(_ run: Run) throws -> ExitStatus {
+  let arguments = run.arguments
+  let count = try arguments.int("folds", in: 2...Folds.limit)!
+  // There is nothing to choose by: what is held out is to be told, and must not tell the best epoch.
+  let pointless = ["output", "val", "hold-out", "best", "patience", "checkpoint", "checkpoint-every", "resume", "half"]
+  if let option = pointless.first(where: arguments.has) {
+    throw UsageError("--folds and --\(option) do not go together: it writes no model, and begins anew each time")
+  }
+  let views = try arguments.choice("tta", Views.self) ?? .one
+  let jobs = try arguments.int("threads") ?? arguments.jobs()
+  try expectStream()
+  let log = try arguments.string("log").map { try EpochLog(path: $0, appending: false) }
+  let output = try Output(arguments, binary: false)
+  let writer = NDJSONWriter(output.sink)
+
+  let data = try run.data(arguments.has("fold-val") ? [.train, .val] : [.train])
+  let folds = try Folds(count, of: data, seed: run.plan.seed)
+  var plan = run.plan
+  (plan.validates, plan.patience) = (false, nil)
+  let none = ConfusionMatrix(classes: data.classes.count)
+  var all = none
+  var failed = 0
+  for fold in 0..<count {
+    log?.fields = ["fold": .int(fold)]
+    let others = folds.data(without: fold)
+    let outcome = try run.train(others, others, plan, log)
+    guard outcome.isFinished else {
+      Log.error("interrupted in fold \(fold) of \(count)")
+      Signals.endAsInterrupted()
+    }
+    let classifier = try Classifier(outcome.model, assuming: .all, views: views)
+    var told = none
+    try orderedMap(jobs: jobs, next: folds.records(of: fold)) { record in
+      (record, Result { try classifier.row(of: record, withLogits: true) })
+    } emit: { (record: Record, result: Result<JSONObject, Error>) in
+      var row = try result.get()
+      row["fold"] = .int(fold)
+      try writer.write(row)
+      guard let predicted = row["prediction"]?.stringValue.flatMap(data.classes.firstIndex) else {
+        Log.error("\(record.id): \(row["error"]?.stringValue ?? "no prediction")")
+        failed += 1
+        return
+      }
+      let truth = data.classes.firstIndex(of: record.label!)!
+      told.add(truth: truth, predicted: predicted)
+      all.add(truth: truth, predicted: predicted)
+    }
+    Log.note("fold \(fold) of \(count): \(scores(told))")
+  }
+  Log.note("all folds: \(scores(all))")
+  try writer.finish()
+  try output.commit()
+  return failed > 0 ? .someFailed : log?.failed == true ? .failed : .done
+}
+
+private func scores(_ told: ConfusionMatrix) -> String {
+  func rounded(_ value: Double) -> String { "\((value * 1000).rounded() / 1000)" }
+  return "\(told.total) records, accuracy \(rounded(told.accuracy)), macro F1 \(rounded(told.macroF1))"
+}
