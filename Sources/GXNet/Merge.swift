@@ -22,7 +22,10 @@ public enum Merge {
   }
 
   /// The derivative by `logits`, given that by what they were `merged` to: each part has its share of its class's.
-  static func backward(
+  ///
+  /// Of targets of the classes, as `gradient`, it gives targets of the parts: the cross-entropy of `logits` against these
+  /// has the derivative that the merged logits' cross-entropy against those has.
+  public static func backward(
     _ logits: UnsafeBufferPointer<Float>, groups: [Int], classes: Int, merged: UnsafeBufferPointer<Float>,
     gradient: UnsafeBufferPointer<Float>, into result: UnsafeMutableBufferPointer<Float>
   ) {

@@ -8,23 +8,28 @@ import Glibc
 public final class Batch: @unchecked Sendable {
   /// `[size, height, width, channels]`; zeros behind the first `count` pictures.
   public let pixels: UnsafeMutableBufferPointer<Float>
-  /// `[size, classes]`: how much of each class, or finer class, a picture is, 1 in sum.
+  /// `[size, classes]`: how much of each class, or finer class, a picture is; with `taught` 1 in sum.
   public let targets: UnsafeMutableBufferPointer<Float>
+  /// `[size, labels]`: where targets are of finer classes and there are teachers, who know the labels alone, what these
+  /// say. Empty otherwise.
+  public let taught: UnsafeMutableBufferPointer<Float>
   /// `[size]`: how much each picture counts in the loss; 0 behind the first `count`.
   public let weights: UnsafeMutableBufferPointer<Float>
   /// `[count]`: the true classes.
   public internal(set) var labels: [Int] = []
   public var count: Int { labels.count }
 
-  init(size: Int, picture: Shape, classes: Int) {
+  init(size: Int, picture: Shape, classes: Int, taught: Int = 0) {
     pixels = .allocate(capacity: size * picture.reduce(1, *))
     targets = .allocate(capacity: size * classes)
+    self.taught = .allocate(capacity: size * taught)
     weights = .allocate(capacity: size)
   }
 
   deinit {
     pixels.deallocate()
     targets.deallocate()
+    taught.deallocate()
     weights.deallocate()
   }
 }
@@ -37,6 +42,8 @@ public struct BatchMaker: Sendable {
   let dataset: Dataset
   /// Whether targets are of the finer classes.
   var isFiner = false
+  /// What is learnt beside the labels.
+  var teacher: Teacher?
   /// Pictures a batch.
   let size: Int
   /// `[height, width, channels]` of what comes out.
@@ -86,15 +93,28 @@ public struct BatchMaker: Sendable {
       for k in 0..<classes {
         batch.targets[place * classes + k] = labelSmoothing / Float(classes) + (k == target ? 1 - labelSmoothing : 0)
       }
+      if let teacher { teach(batch, place, teacher, sample, classes) }
     }
     for place in batch.count..<size {
       batch.weights[place] = 0
       for k in 0..<classes { batch.targets[place * classes + k] = 0 }
     }
+    batch.taught[min(batch.count * dataset.classes.count, batch.taught.count)...].update(repeating: 0)
     batch.pixels[(batch.count * length)...].update(repeating: 0)
     if mixup > 0 {
       var random = Random(seed: seed, epoch: epoch, id: "mixup", copy: number)
       blend(batch, Float(random.beta(mixup)), length, classes)
+    }
+  }
+
+  /// Puts the teacher in the place of its share of the label, where it knows the picture.
+  private func teach(_ batch: Batch, _ place: Int, _ teacher: Teacher, _ sample: Dataset.Sample, _ classes: Int) {
+    let labels = dataset.classes.count
+    let known = teacher.probabilities(of: sample.id)
+    if known != nil { for k in 0..<classes { batch.targets[place * classes + k] *= 1 - teacher.share } }
+    for k in 0..<labels {
+      let part = teacher.share * (known.map { $0[$0.startIndex + k] } ?? 0)
+      if isFiner { batch.taught[place * labels + k] = part } else { batch.targets[place * labels + k] += part }
     }
   }
 
@@ -126,6 +146,10 @@ public struct BatchMaker: Sendable {
       mix(pixels + i * length, pixels + j * length, length, share)
       let targets = batch.targets.baseAddress!
       mix(targets + i * classes, targets + j * classes, classes, share)
+      if !batch.taught.isEmpty {
+        let labels = dataset.classes.count
+        mix(batch.taught.baseAddress! + i * labels, batch.taught.baseAddress! + j * labels, labels, share)
+      }
       mix(batch.weights.baseAddress! + i, batch.weights.baseAddress! + j, 1, share)
     }
   }

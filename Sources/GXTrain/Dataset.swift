@@ -39,6 +39,8 @@ public final class Dataset: @unchecked Sendable {
   /// In an order that does not depend on the stream's.
   public private(set) var train: [Sample]
   public private(set) var val: [Sample]
+  /// What is learnt beside the labels of `train`.
+  public private(set) var teacher: Teacher?
   /// Records of the test split: counted, and never looked at.
   public let testCount: Int
   /// Records that carry `error`: counted, and passed over.
@@ -95,9 +97,12 @@ public final class Dataset: @unchecked Sendable {
   /// Those of `other`'s pictures that are in `train`, and none to validate on.
   init(_ other: Dataset, train: [Sample]) {
     (classes, finer, shape, dtype, ops) = (other.classes, other.finer, other.shape, other.dtype, other.ops)
-    (self.train, val) = (train, [])
+    (self.train, val, teacher) = (train, [], other.teacher)
     (testCount, failedCount, digest, input) = (other.testCount, other.failedCount, other.digest, other.input)
   }
+
+  /// From now on `train` is learnt from `teacher`, too.
+  public func learn(from teacher: Teacher?) { self.teacher = teacher }
 
   /// The stream's records, all of them, from its beginning. Only one reader can be at work.
   func records() -> RecordReader { RecordReader(input.source()) }

@@ -49,6 +49,8 @@ public final class Trainer {
   private let errors: UnsafeMutableBufferPointer<Float>
   /// With finer classes: what the network's logits are merged into, `[batch, classes]`.
   private var merged: [Float] = []
+  /// With teachers of finer classes: their targets, `[batch, finer classes]`.
+  private var parts: [Float]
 
   /// Steps an epoch. What is left of the pictures is less than a batch, and sits out this epoch.
   private let stepsPerEpoch: Int
@@ -74,6 +76,7 @@ public final class Trainer {
     self.plan = plan
     var settings: JSONObject = ["arch": .string(architecture)]
     settings.merge(plan.json)
+    settings.merge(training.teacher?.settings ?? [:])
     settings.merge(start.settings)
     self.settings = settings
     origin = start.origin
@@ -82,7 +85,8 @@ public final class Trainer {
 
     let crop = try plan.augmentation?.centreCrop
     maker = BatchMaker(
-      dataset: training, isFiner: training.finer != nil, size: plan.batch, picture: graph.input,
+      dataset: training, isFiner: training.finer != nil, teacher: training.teacher, size: plan.batch,
+      picture: graph.input,
       augmentation: plan.augmentation, crop: crop,
       labelSmoothing: Float(plan.labelSmoothing), mixup: plan.mixup,
       classWeights: try plan.classWeights.values(classes: classes, samples: training.train), seed: plan.seed)
@@ -90,10 +94,12 @@ public final class Trainer {
     // The finer classes are learnt before they are merged.
     let learner = try training.finer == nil ? graph : graph.throughHead()
     let targets = learner.output[0]
+    let taught = training.finer != nil && training.teacher != nil ? classes.count : 0
     batches = (
-      Batch(size: plan.batch, picture: graph.input, classes: targets),
-      Batch(size: plan.batch, picture: graph.input, classes: targets)
+      Batch(size: plan.batch, picture: graph.input, classes: targets, taught: taught),
+      Batch(size: plan.batch, picture: graph.input, classes: targets, taught: taught)
     )
+    parts = Array(repeating: 0, count: taught > 0 ? plan.batch * targets : 0)
     errors = .allocate(capacity: plan.batch * targets)
     if training.finer != nil { merged = Array(repeating: 0, count: plan.batch * classes.count) }
 
@@ -195,7 +201,10 @@ extension Trainer {
       let done = epoch * stepsPerEpoch + step
       network.measure("copy pictures") { _ = network.input.update(fromContentsOf: batch.pixels) }
       let logits = try network.forward(seed: mixed(plan.seed, UInt64(done)))
-      let loss = network.measure("loss") { self.loss(logits, batch, classes: network.graph.output[0]) }
+      let loss = network.measure("loss") {
+        teachParts(logits, batch)
+        return self.loss(logits, batch, classes: network.graph.output[0])
+      }
       guard loss.isFinite else {
         throw GXError("epoch \(epoch + 1): the loss is not finite any more; a lower learning rate may help")
       }
@@ -227,6 +236,21 @@ extension Trainer {
     Loss.crossEntropy(
       logits, targets: .init(rebasing: batch.targets[..<logits.count]), weights: .init(batch.weights),
       classes: classes, gradient: .init(rebasing: errors[..<logits.count]))
+  }
+
+  /// Adds what teachers say of the labels to the targets of the finer classes: each label's to its parts, in the
+  /// network's own proportions. The loss's derivative is then that of the labels' cross-entropy.
+  private func teachParts(_ logits: UnsafeBufferPointer<Float>, _ batch: Batch) {
+    guard let finer = training.finer, !batch.taught.isEmpty else { return }
+    merged.withUnsafeMutableBufferPointer { merged in
+      parts.withUnsafeMutableBufferPointer { parts in
+        Merge.forward(logits, groups: finer.groups, classes: graph.output[0], into: merged)
+        Merge.backward(
+          logits, groups: finer.groups, classes: graph.output[0], merged: .init(merged), gradient: .init(batch.taught),
+          into: parts)
+        for i in parts.indices { batch.targets[i] += parts[i] }
+      }
+    }
   }
 
   /// How many of the network's logits are largest at the label.

@@ -214,6 +214,8 @@ private struct FeatureCache {
       }
       try writer.finish()
     }
-    return try Dataset(file, finer: training.finer?.field)
+    let features = try Dataset(file, finer: training.finer?.field)
+    features.learn(from: training.teacher?.renamed { stableHash(hexDigits($0)) })
+    return features
   }
 }

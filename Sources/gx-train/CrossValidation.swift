@@ -21,6 +21,7 @@ func crossValidate(_ run: Run) throws -> ExitStatus {
   let writer = NDJSONWriter(output.sink)
 
   let data = try run.data(arguments.has("fold-val") ? [.train, .val] : [.train])
+  try run.teach(data)
   let folds = try Folds(count, of: data, seed: run.plan.seed)
   var plan = run.plan
   (plan.validates, plan.patience) = (false, nil)

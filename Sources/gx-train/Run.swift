@@ -14,6 +14,7 @@ struct Run {
   private let architecture: Architecture
   private let dropout: Double?
   private let threads: Int?
+  private let teachers: (path: String, share: Double)?
 
   init(_ arguments: Arguments) throws {
     self.arguments = arguments
@@ -23,6 +24,9 @@ struct Run {
     plan = try TrainingPlan(arguments, for: architecture, pretrained: transfer != nil)
     dropout = try arguments.double("dropout", in: 0...0.99)
     threads = try arguments.int("threads", in: 1...256)
+    let share = try arguments.double("distill-weight", in: 0...1)
+    if share != nil && !arguments.has("distill") { throw UsageError("--distill-weight W needs --distill FILE") }
+    teachers = arguments.string("distill").map { ($0, share ?? 0.5) }
   }
 
   /// Where temporary files are; nil is the default.
@@ -35,6 +39,16 @@ struct Run {
     if data.failedCount > 0 { Log.note("\(data.failedCount) records carry an error and are passed over") }
     if data.ops == nil { Log.note("records have no 'ops': gx-infer will have to be told --assume-ops all") }
     return data
+  }
+
+  /// Lets `data` be learnt from teachers, if there are any.
+  func teach(_ data: Dataset) throws {
+    guard let teachers else { return }
+    let teacher = try Teacher(.open(teachers.path), for: data, share: teachers.share)
+    if teacher.missing > 0 {
+      Log.note("\(teachers.path): \(teacher.missing) of \(data.train.count) records have no row, and their label alone")
+    }
+    data.learn(from: teacher)
   }
 
   /// A network as it is after training.

@@ -46,6 +46,11 @@ let command = Command(
       "tta", nil, "WHAT",
       "of --folds: average the probabilities over each picture's flips and quarter turns (dihedral), or do not (none) "
         + "[none]"),
+    Option(
+      "distill", nil, "FILE",
+      "learn from teachers, too: rows of gx-infer or --folds, by id; those of one id are averaged (memory: some 40 "
+        + "bytes a train record, and 4 a class)"),
+    Option("distill-weight", nil, "W", "the teachers' share of a target, where they know the record [0.5]"),
   ] + TransferPlan.options + TrainingPlan.options + [
     Option("log", nil, "FILE", "write the log to FILE, as it grows, instead of stdout (with --folds: of nowhere)"),
     Option("checkpoint", "c", "FILE", "keep all that is needed to go on in FILE"),
@@ -91,6 +96,7 @@ func train(_ run: Run) throws -> ExitStatus {
     training.holdOut(share, seed: run.plan.seed)
     Log.note("no records of split val: \(training.val.count) records are held out to validate on")
   }
+  try run.teach(training)
   var plan = run.plan
   plan.validates = share > 0 || !validation.val.isEmpty
   let outcome = try run.train(training, validation, plan, log, checkpoints: (arguments.string("checkpoint"), every))

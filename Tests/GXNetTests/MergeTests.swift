@@ -50,6 +50,50 @@ import Testing
     #expect(merged == [3e38, -3e38])
   }
 
+  /// Distillation: teachers tell the classes, the network learns their parts.
+  @Test func targetsOfClassesBecomeTargetsOfParts() {
+    let logits: [Float] = [0.3, -1.2, 2.1, 0.4, -0.6, 1.5, 0.2, -0.9, 0.1, 0.8]
+    let targets: [Float] = [0.1, 0.7, 0.2, 0.5, 0.25, 0.25]
+    func merged(_ logits: [Float]) -> [Float] {
+      var merged = [Float](repeating: 0, count: 6)
+      logits.withUnsafeBufferPointer { logits in
+        merged.withUnsafeMutableBufferPointer { Merge.forward(logits, groups: groups, classes: 3, into: $0) }
+      }
+      return merged
+    }
+    func loss(_ logits: [Float], _ targets: [Float], classes: Int) -> (Double, [Float]) {
+      var gradient = logits
+      let loss = gradient.withUnsafeMutableBufferPointer { gradient in
+        logits.withUnsafeBufferPointer { logits in
+          targets.withUnsafeBufferPointer {
+            Loss.crossEntropy(logits, targets: $0, classes: classes, gradient: gradient)
+          }
+        }
+      }
+      return (loss, gradient)
+    }
+    var parts = logits
+    let sums = merged(logits)
+    parts.withUnsafeMutableBufferPointer { parts in
+      logits.withUnsafeBufferPointer { logits in
+        sums.withUnsafeBufferPointer { sums in
+          targets.withUnsafeBufferPointer {
+            Merge.backward(logits, groups: groups, classes: 3, merged: sums, gradient: $0, into: parts)
+          }
+        }
+      }
+    }
+    let gradient = loss(logits, parts, classes: 5).1
+    for i in logits.indices {
+      func at(_ change: Float) -> Double {
+        var changed = logits
+        changed[i] += change
+        return loss(merged(changed), targets, classes: 3).0
+      }
+      #expect(abs(Double(gradient[i]) - (at(0.01) - at(-0.01)) / 0.02) < 1e-4)
+    }
+  }
+
   @Test func gradientsAreThoseOfFiniteDifferences() throws {
     let graph = try graph()
     let network = try Network(graph: graph, batch: 1, training: true)
