@@ -11,7 +11,7 @@ import GXTrain
 
 let command = Command(
   "gx-train", "train a classifier on a prepared tensor stream",
-  synopsis: "-o MODEL < IN > LOG",
+  synopsis: "-o MODEL < IN > LOG, or --folds K < IN > ROWS",
   about: """
     Trains on the records of split "train", validates after each epoch on those of split "val" (or on FILE's), and
     writes the weights of the best epoch. Records of split "test" are never looked at. Where there are no "val"
@@ -52,7 +52,7 @@ let command = Command(
         + "bytes a train record, and 4 a class)"),
     Option("distill-weight", nil, "W", "the teachers' share of a target, where they know the record [0.5]"),
   ] + TransferPlan.options + TrainingPlan.options + [
-    Option("log", nil, "FILE", "write the log to FILE, as it grows, instead of stdout (with --folds: of nowhere)"),
+    Option("log", nil, "FILE", "write the log to FILE, as it grows, instead of stdout (--folds writes none elsewhere)"),
     Option("checkpoint", "c", "FILE", "keep all that is needed to go on in FILE"),
     Option("checkpoint-every", nil, "N|Ns", "epochs, or seconds, between checkpoints [1]"),
     Option("resume", nil, nil, "go on from the checkpoint, if it is there; to the same result"),
