@@ -88,7 +88,7 @@ let package = Package(
           [$0.name] + $0.uses.filter { $0.hasPrefix("GX") } + testsAlsoUse[$0.name, default: []]),
         exclude: withFixtures.contains($0.name) ? ["Fixtures"] : [])
     }
-    + [.testTarget(name: "CommandTests", dependencies: dependencies(["GXCore", "GXStream"]))],
+    + [.testTarget(name: "CommandTests", dependencies: dependencies(["GXCore", "GXStream", "CGnuTLS"]))],
   swiftLanguageModes: [.v6],
   cLanguageStandard: .c2x
 )

@@ -1,4 +1,5 @@
-// GnuTLS: hashes, random bytes, a comparison in constant time, and TLS records.
+// GnuTLS: hashes, random bytes, a comparison in constant time, TLS records, and certificates.
 #pragma once
 #include <gnutls/crypto.h>
 #include <gnutls/gnutls.h>
+#include <gnutls/x509.h>

@@ -55,8 +55,10 @@ extension Drawing {
     return area.inset(top: medium == .page ? 10 : 0)
   }
 
-  /// Draws axes that fill `area`, but for `right` beside the plot, which is left for labels.
-  /// - Parameter count: how many ticks there is room for, of a width or height of so many units.
+  /// Draws axes that fill `area`.
+  /// - Parameters:
+  ///   - makeX, makeY: The scale, for as many ticks as there is room for.
+  ///   - right: What is left for labels beside the plot.
   mutating func axes(
     in area: Rect, x makeX: (Int) -> Scale, named xName: String, y makeY: (Int) -> Scale, named yName: String,
     right: Double = 0

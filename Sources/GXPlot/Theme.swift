@@ -39,6 +39,13 @@ public struct Color: Hashable, Sendable {
 
 /// The colours of a drawing.
 public struct Theme: Equatable, Sendable {
+  /// As options name them.
+  public enum Name: String, CaseIterable, Sendable {
+    case light, dark
+
+    public var theme: Theme { self == .light ? .light : .dark }
+  }
+
   public let background: Color
   /// Text and axes.
   public let ink: Color

@@ -3,6 +3,7 @@ import CMicroHTTPD
 import CSystem
 import GXCommand
 import GXCore
+import GXStream
 import Glibc
 
 /// The HTTP server: libmicrohttpd on one thread, which parses, takes bodies in and sends answers out, and never waits.
@@ -10,6 +11,30 @@ final class HTTPServer: @unchecked Sendable {
   struct Certificate: Sendable {
     /// PEM texts.
     let chain, key: String
+
+    /// - Throws: `GXError` where a file cannot be read, or the two are not a certificate and its key.
+    init(_ files: Server.CertificateFiles) throws(GXError) {
+      chain = String(decoding: try readFile(files.chain, limit: 1 << 20), as: UTF8.self)
+      key = String(decoding: try readFile(files.key, limit: 1 << 20), as: UTF8.self)
+      var credentials: gnutls_certificate_credentials_t?
+      guard gnutls_certificate_allocate_credentials(&credentials) == 0 else { throw GXError("TLS does not start") }
+      defer { gnutls_certificate_free_credentials(credentials) }
+      let status = Self.datum(chain) { chain in
+        Self.datum(key) { gnutls_certificate_set_x509_key_mem(credentials, chain, $0, GNUTLS_X509_FMT_PEM) }
+      }
+      guard status >= 0 else {
+        throw GXError(
+          "\(files.chain), \(files.key): no certificate and its key, in PEM: \(String(cString: gnutls_strerror(status)))"
+        )
+      }
+    }
+
+    private static func datum<R>(_ text: String, _ body: (UnsafePointer<gnutls_datum_t>) -> R) -> R {
+      var bytes = Array(text.utf8)
+      return bytes.withUnsafeMutableBufferPointer { bytes in
+        withUnsafePointer(to: gnutls_datum_t(data: bytes.baseAddress, size: UInt32(bytes.count)), body)
+      }
+    }
   }
 
   private let application: any Application
@@ -22,7 +47,7 @@ final class HTTPServer: @unchecked Sendable {
   private var isStopping = false
 
   /// Begins to accept.
-  /// - Throws: `GXError` where libmicrohttpd does not start, which is mostly the certificate's fault.
+  /// - Throws: `GXError` where libmicrohttpd does not start.
   init(_ sockets: [Int32], _ certificate: Certificate?, _ settings: Settings, _ application: any Application) throws {
     self.application = application
     self.settings = settings
@@ -43,9 +68,7 @@ final class HTTPServer: @unchecked Sendable {
       }
       options.completed = { context, handle, place, _ in server(context).end(place!) }
       let daemon = start(&options, certificate)
-      guard let daemon else {
-        throw GXError(isTLS ? "TLS does not start: is this a certificate and its key, in PEM?" : "HTTP does not start")
-      }
+      guard let daemon else { throw GXError(isTLS ? "TLS does not start" : "HTTP does not start") }
       daemons.append(daemon)
     }
   }

@@ -35,9 +35,7 @@ public final class Server: Sendable {
     self.settings = settings
     self.sources = sources
     Self.prepareProcess()
-    let certificate = try certificate.map { files in
-      HTTPServer.Certificate(chain: try Self.text(files.chain), key: try Self.text(files.key))
-    }
+    let certificate = try certificate.map(HTTPServer.Certificate.init)
     let keys = try sources.keys()
     guard settings.isPublic || !keys.keys.isEmpty else {
       throw GXError(
@@ -110,9 +108,5 @@ public final class Server: Sendable {
     sigemptyset(&set)
     for number in [SIGTERM, SIGINT, SIGHUP] { sigaddset(&set, number) }
     return set
-  }
-
-  private static func text(_ path: String) throws(GXError) -> String {
-    String(decoding: try readFile(path, limit: 1 << 20), as: UTF8.self)
   }
 }

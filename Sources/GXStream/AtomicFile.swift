@@ -84,9 +84,12 @@ private func resolved(_ path: String) -> String {
   return String(cString: real)
 }
 
-/// The temporaries in being, where a signal handler can find them: plain C strings in a fixed table.
+/// The temporaries in being, where a signal handler can find them: plain C strings, in places that are never freed.
 private enum Temporaries {
   static let capacity = 16
+  /// As long as a path may be, with its end.
+  static let length = Int(PATH_MAX)
+  nonisolated(unsafe) static let places = UnsafeMutablePointer<CChar>.allocate(capacity: capacity * length)
   nonisolated(unsafe) static let names: UnsafeMutablePointer<UnsafeMutablePointer<CChar>?> = {
     let table = UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>.allocate(capacity: capacity)
     table.initialize(repeating: nil, count: capacity)
@@ -94,14 +97,14 @@ private enum Temporaries {
   }()
 
   static func remember(_ name: String) -> Int? {
+    guard name.utf8.count < length else { return nil }
     for i in 0..<capacity where names[i] == nil {
-      names[i] = strdup(name)
+      names[i] = strcpy(places + i * length, name)
       return i
     }
     return nil
   }
 
-  /// The string itself is left: a handler may be reading it.
   static func forget(_ slot: Int?) { if let slot { names[slot] = nil } }
 
   static func unlinkAll() { for i in 0..<capacity { if let name = names[i] { unlink(name) } } }

@@ -46,8 +46,8 @@ extension Trainer {
       throw GXError("is a checkpoint of version \(version); this gx reads \(Self.checkpointVersion)")
     }
     let before = fields["arguments"]?.objectValue ?? [:]
-    for (name, value) in settings where before[name] != value {
-      throw GXError("was started with \(name) \(before[name]?.text ?? "null"), not \(value.text)")
+    for name in settings.map(\.key) + before.map(\.key) where before[name] != settings[name] {
+      throw GXError("was started with \(name) \(before[name]?.text ?? "null"), not \(settings[name]?.text ?? "null")")
     }
     guard fields["data"]?.stringValue == dataDigest else { throw GXError("was started on other records") }
     guard fields["graph"] == graph.json else { throw GXError("was started with another network") }

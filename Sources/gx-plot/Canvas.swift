@@ -22,12 +22,7 @@ struct Canvas {
     }
     self.format = format
     title = arguments.string("title")
-    switch arguments.string("theme") {
-    case "light": theme = .light
-    case "dark": theme = .dark
-    case nil: theme = format == .text ? .dark : .light
-    case let other?: throw UsageError("--theme: '\(other)' is none of light, dark")
-    }
+    theme = try arguments.choice("theme", Theme.Name.self)?.theme ?? (format == .text ? .dark : .light)
     size = try arguments.string("size").map { text in
       let parts = text.split(separator: "x", omittingEmptySubsequences: false).map { Int($0) ?? 0 }
       let (least, most) = format == .text ? (10, 1000) : (100, 16384)

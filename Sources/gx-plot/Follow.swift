@@ -8,7 +8,8 @@ import Glibc
 /// Draws the chart of a log that grows, anew whenever it has: on a terminal in place, with -o the file. Ends with its
 /// input, or as interrupted.
 func follow(_ path: String, _ arguments: Arguments, _ canvas: Canvas) throws -> ExitStatus {
-  let isLive = canvas.format == .text && arguments.string("output") == nil && Terminal.isOutput
+  let hasFile = arguments.has("output")
+  let isLive = canvas.format == .text && !hasFile && Terminal.isOutput
   var tally = try Tally(arguments)
   let input = try GrowingInput(path)
   if input.isMissing { Log.note("waits for \(path)") }
@@ -19,9 +20,10 @@ func follow(_ path: String, _ arguments: Arguments, _ canvas: Canvas) throws -> 
 
   func draw() throws {
     guard !log.epochs.isEmpty else { return }
-    if isLive { return try screen.show(canvas.lines(TrainingChart(log))) }
-    guard arguments.string("output") != nil else { return }
-    let output = try Output(arguments, binary: false)
+    if isLive { try screen.show(canvas.lines(TrainingChart(log))) } else if hasFile { try write() }
+  }
+  func write() throws {
+    let output = try Output(arguments, binary: canvas.format == .png)
     try output.sink.write(canvas.bytes(TrainingChart(log)))
     try output.commit()
   }
@@ -49,11 +51,7 @@ func follow(_ path: String, _ arguments: Arguments, _ canvas: Canvas) throws -> 
   screen.leave()
   if Signals.interrupted != nil { Signals.endAsInterrupted() }
   guard !log.epochs.isEmpty else { throw GXError("no row of \(tally.records) is an epoch's") }
-  if !isLive, arguments.string("output") == nil {
-    let sink = ByteSink()
-    try sink.write(canvas.bytes(TrainingChart(log)))
-    try sink.flush()
-  }
+  if !isLive && !hasFile { try write() }
   tally.report()
   return tally.status
 }

@@ -1,6 +1,6 @@
 // gx-plot: draws charts of logs, predictions and manifests.
 //
-// stdin or FILEs: NDJSON. stdout or -o: SVG or PNG; on a terminal text.
+// stdin or FILEs: NDJSON. -o: SVG or PNG. stdout: text, or as --format says.
 
 import GXCommand
 import GXCore
@@ -20,7 +20,7 @@ let command = Command(
     share, roc and pr: each class against the rest; of gx-infer's rows with labels. classes: records by class and
     split, of anything with labels.
 
-    The end of -o's name decides between SVG and PNG. On a terminal, without -o, the chart is text. Rows with an error
+    The end of -o's name decides between SVG and PNG. Without -o the chart is text, as large as the terminal. Rows with an error
     are counted and left out, as are rows without a label; where the classifier abstained, a row counts in coverage,
     roc and pr alone.
 
@@ -30,7 +30,7 @@ let command = Command(
     coverage holds 9 bytes a row, roc and pr 8 bytes a row and class.
     """,
   options: [
-    Option("format", "f", "svg|png|text", "what to write [as -o's name ends; text on a terminal]"),
+    Option("format", "f", "svg|png|text", "what to write [as -o's name ends; text without -o]"),
     Option(
       "size", nil, "WxH", "width and height: pixels of PNG [1600x1000], units of SVG [800x500], characters of text"),
     Option("theme", nil, "light|dark", "colours [light; of text dark]"),
@@ -63,7 +63,7 @@ command.main { arguments in
   }
 
   var rows = try Rows(arguments, paths)
-  let output = try canvas.format == .text ? nil : Output(arguments, binary: canvas.format == .png)
+  let output = try Output(arguments, binary: canvas.format == .png)
   let drawn: any Chart =
     switch kind {
     case .training: TrainingChart(try rows.log())
@@ -71,14 +71,7 @@ command.main { arguments in
     default: try rows.chart(kind)
     }
   rows.tally.report()
-  let bytes = try canvas.bytes(drawn)
-  if let output {
-    try output.sink.write(bytes)
-    try output.commit()
-  } else {
-    let sink = ByteSink()
-    try sink.write(bytes)
-    try sink.flush()
-  }
+  try output.sink.write(canvas.bytes(drawn))
+  try output.commit()
   return rows.tally.status
 }

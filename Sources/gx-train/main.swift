@@ -11,7 +11,7 @@ import GXTrain
 
 let command = Command(
   "gx-train", "train a classifier on a prepared tensor stream",
-  synopsis: "-o MODEL < IN > LOG",
+  synopsis: "-o MODEL < IN > LOG, or --folds K < IN > ROWS",
   about: """
     Trains on the records of split "train", validates after each epoch on those of split "val" (or on FILE's), and
     writes the weights of the best epoch. Records of split "test" are never looked at. Where there are no "val"

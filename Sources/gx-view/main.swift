@@ -50,19 +50,13 @@ command.main { arguments in
   let cell =
     try arguments.int("cell", in: method == .blocks ? 4...512 : ContactSheet.cellSizes)
     ?? (method == .blocks ? 24 : 160)
-  let theme: Theme
-  switch arguments.string("theme") {
-  case "light": theme = .light
-  case "dark": theme = .dark
-  case nil: theme = method == nil ? .light : .dark
-  case let other?: throw UsageError("--theme: '\(other)' is none of light, dark")
-  }
+  let theme = try arguments.choice("theme", Theme.Name.self)?.theme ?? (method == nil ? .light : .dark)
   guard ContactSheet.pixels(count: number, cell: cell, lines: 3) <= Drawing.pixelLimit else {
     throw UsageError("\(number) cells of \(cell) pixels are over the limit of \(Drawing.pixelLimit) pixels")
   }
   let reader = try standardRecords()
   var tally = try Tally(arguments)
-  let output = method == nil ? try Output(arguments, binary: true) : nil
+  let output = try Output(arguments, binary: method == nil)
 
   var entries: [Entry] = []
   while entries.count < number, let record = try reader.next() {
@@ -78,7 +72,7 @@ command.main { arguments in
   )
   let cells = entries.map { ContactSheet.Cell(picture: $0.picture, lines: $0.lines(hasText)) }
 
-  let sink = output?.sink ?? ByteSink()
+  let sink = output.sink
   if method == .blocks {
     try sink.write(blocks(cells, cell: cell, columns: columns))
   } else {
@@ -91,7 +85,7 @@ command.main { arguments in
     default: try sink.write(Image.encodePNG(pixels))
     }
   }
-  if let output { try output.commit() } else { try sink.flush() }
+  try output.commit()
   tally.report()
   return tally.status
 }

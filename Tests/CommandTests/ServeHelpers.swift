@@ -62,9 +62,12 @@ final class ServeProcess {
 
   var stderr: String { (try? String(contentsOf: scratch / "stderr", encoding: .utf8)) ?? "" }
 
-  /// Whether stderr holds `text`, `count` times, before half a minute is over or the server.
+  /// How long is waited for what the server says, in seconds: under a sanitizer it takes its time.
+  private static let patience = ProcessInfo.processInfo.environment["GX_PATIENCE"].flatMap { Int($0) } ?? 30
+
+  /// Whether stderr holds `text`, `count` times, before patience is over or the server.
   func wait(for text: String, count: Int = 1) -> Bool {
-    for _ in 0..<3000 {
+    for _ in 0..<100 * Self.patience {
       if stderr.components(separatedBy: text).count > count { return true }
       if !process.isRunning { return stderr.components(separatedBy: text).count > count }
       usleep(10_000)
@@ -123,10 +126,10 @@ struct Answer {
 }
 
 /// HTTP over a plain socket, so that a test decides about every byte.
-final class Client {
+class Client {
   struct Failed: Error { let what: String }
 
-  private let socket: Int32
+  let socket: Int32
   private var buffer = Data()
 
   init(_ port: UInt16, host: String = "127.0.0.1", from source: String? = nil) throws {
@@ -151,10 +154,16 @@ final class Client {
 
   deinit { close(socket) }
 
+  /// As send(2) and recv(2).
+  func put(_ bytes: UnsafeRawBufferPointer) -> Int {
+    Glibc.send(socket, bytes.baseAddress, bytes.count, 0x4000 /* MSG_NOSIGNAL */)
+  }
+  func get(_ bytes: UnsafeMutableRawBufferPointer) -> Int { recv(socket, bytes.baseAddress, bytes.count, 0) }
+
   func send(_ data: Data) throws {
     var rest = data[...]
     while !rest.isEmpty {
-      let n = rest.withUnsafeBytes { Glibc.send(socket, $0.baseAddress, $0.count, 0x4000 /* MSG_NOSIGNAL */) }
+      let n = rest.withUnsafeBytes(put)
       guard n > 0 else { throw Failed(what: "send") }
       rest = rest.dropFirst(n)
     }
@@ -172,8 +181,8 @@ final class Client {
   /// False at the end of the stream.
   private func fill() throws -> Bool {
     var piece = [UInt8](repeating: 0, count: 65536)
-    let n = recv(socket, &piece, piece.count, 0)
-    guard n >= 0 else { throw Failed(what: "recv: \(errno)") }
+    let n = piece.withUnsafeMutableBytes(get)
+    guard n >= 0 else { throw Failed(what: "recv: \(n), \(errno)") }
     buffer += piece[..<n]
     return n > 0
   }
@@ -222,7 +231,6 @@ final class Client {
     return Answer(status: code, headers: headers, body: body)
   }
 
-  /// Whether the server ends the connection, with nothing more to say.
   /// What else comes until the server closes the connection; nil if it does not.
   var rest: String? {
     while let more = try? fill() {
@@ -231,5 +239,6 @@ final class Client {
     return nil
   }
 
+  /// Whether the server ends the connection, with nothing more to say.
   var isClosed: Bool { (try? fill()) == false && buffer.isEmpty }
 }

@@ -223,7 +223,7 @@ struct Bars {
       set -e -o pipefail
       gx-cat --meta other.ndjson pixels.npy | gx-normalize > other.tar
       gx-cat --split train other.tar | \(train) --hold-out 0 -o m > /dev/null
-      gx-cat --split test other.tar | gx-infer --logits -m m
+      gx-cat --split test other.tar | gx-infer --logits -m m | sed -E 's/,"classifier":"[^"]*"//'
       """)
     #expect(alone.stderr == "" && second.count == 24)
     #expect(
@@ -253,7 +253,7 @@ struct Bars {
       set -e -o pipefail
       \(train) --epochs 8 --batch 8 -o teacher < train.tar > /dev/null
       gx-infer -m teacher < train.tar | sed '/"bar.0"/d' > taught
-      sed -E 's/("bar.[0-9]*[135]","label":)"v"/\\1"h"/' rows.ndjson > wrong.ndjson
+      sed -E 's/("bar.[0-9]*[13]","label":)"v"/\\1"h"/' rows.ndjson > wrong.ndjson
       gx-cat --meta wrong.ndjson pixels.npy | gx-normalize > wrong.tar
       for w in 0 1; do
         gx-train -j 1 --epochs 8 --batch 8 --augment flip=hv --distill taught --distill-weight $w -o m$w < wrong.tar > log
@@ -265,9 +265,9 @@ struct Bars {
       """)
     #expect(run.status == 0, "\(run.stderr)")
     #expect(run.stderr.contains("taught: 1 of 72 records have no row, and their label alone"), "\(run.stderr)")
+    try #require(run.lines.count == 3, "\(run.text)\(run.stderr)")
     let accuracies = run.lines.prefix(2).map { bars.objects($0)[0]["accuracy"] as! Double }
     #expect(accuracies[0] < 0.9 && accuracies[1] > 0.9, "\(run.text)")
-    #expect(run.lines.count == 3)
   }
 
   @Test func foreignTeachersAreRefused() {

@@ -83,5 +83,12 @@ import Testing
     _ = try trainer.run(shouldStop: { false }, afterStep: {}, afterEpoch: { _ in })
     #expect(trainer.best!.scores!.accuracy > 0.9)
     #expect(trainer.settings["distill-weight"]?.doubleValue == 0.9)
+
+    // Without the teachers it is another run.
+    let file = try trainer.checkpoint()
+    data.learn(from: nil)
+    let alone = try Trainer(
+      graph: graph, architecture: "small", training: data, validation: data, plan: smallPlan(epochs: 10), threads: 1)
+    #expect(message { try alone.restore(file) }.hasPrefix("was started with distill \""))
   }
 }

@@ -12,6 +12,8 @@ import tempfile
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
+# How long an answer may take, in seconds: a server under a sanitizer is slow.
+PATIENCE = float(os.environ.get("GX_PATIENCE") or 60)
 BIN = pathlib.Path(os.environ.get("GX_BIN") or ROOT / ".build/bin").resolve()
 
 
@@ -122,7 +124,7 @@ class Answer:
         self.status, self.headers, self.body = status, headers, body
 
 
-def ask(port, method, target, body=None, headers=None, source=None, timeout=60):
+def ask(port, method, target, body=None, headers=None, source=None, timeout=PATIENCE):
     """One request on a connection of its own."""
     connection = http.client.HTTPConnection(
         "127.0.0.1", port, timeout=timeout, source_address=(source, 0) if source else None)
@@ -134,7 +136,7 @@ def ask(port, method, target, body=None, headers=None, source=None, timeout=60):
         connection.close()
 
 
-def classify(port, picture, source=None, key=None, timeout=60, target="/api/classify"):
+def classify(port, picture, source=None, key=None, timeout=PATIENCE, target="/api/classify"):
     body, kind = form(("image", "galaxy.jpg", picture))
     headers = {"Content-Type": kind}
     if key:
