@@ -4,7 +4,7 @@ import GXCore
 /// grouped, and the id where they are to be compared.
 public struct Scoreboard: Sendable {
   /// In the order of their numbers.
-  public private(set) var classes: [String] = []
+  public var classes: [String] { numbers.names }
   public private(set) var evaluation = Evaluation(classes: 1, bootstraps: true)
   /// Rows without a label, which are left out.
   public private(set) var unlabelled = 0
@@ -13,7 +13,7 @@ public struct Scoreboard: Sendable {
   private(set) var keys: [PredictionRow.Key] = []
   private let label: String
   private let keepsKeys: Bool
-  private var numbers: [String: Int] = [:]
+  private var numbers = ClassNumbers()
 
   /// - Parameters:
   ///   - label: The field that holds the truth.
@@ -32,15 +32,14 @@ public struct Scoreboard: Sendable {
     }
     let parsed = try PredictionRow(row, label: label)
     if keepsKeys && parsed.key == nil { throw GXError("has no id to be compared by") }
-    let known = classes.count
+    let known = numbers.count
     do throws(GXError) {
       let prediction = try numbered(parsed)
       let group = try groups?.value(of: row)
-      try evaluation.add(prediction, classes: classes.count)
+      try evaluation.add(prediction, classes: numbers.count)
       if let group { groups!.append(group) }
     } catch {
-      for name in classes[known...] { numbers[name] = nil }
-      classes.removeSubrange(known...)
+      numbers.keep(known)
       throw error
     }
     if keepsKeys { keys.append(parsed.key!) }
@@ -48,29 +47,19 @@ public struct Scoreboard: Sendable {
 
   private mutating func numbered(_ row: PredictionRow) throws(GXError) -> Prediction {
     var probabilities: [(Int, Double)] = []
-    for (name, p) in row.probabilities { probabilities.append((try number(name), p)) }
-    let truth = try number(row.label!)
+    for (name, p) in row.probabilities { probabilities.append((try numbers.number(of: name), p)) }
+    let truth = try numbers.number(of: row.label!)
     var prediction = Prediction(truth: truth, predicted: truth)
-    if let name = row.prediction { prediction.predicted = try number(name) }
+    if let name = row.prediction { prediction.predicted = try numbers.number(of: name) }
     prediction.abstains = row.abstains
     if let set = row.set {
       prediction.set = []
-      for name in set { prediction.set!.append(try number(name)) }
+      for name in set { prediction.set!.append(try numbers.number(of: name)) }
     }
     if !probabilities.isEmpty {
-      prediction.probabilities = [Double](repeating: 0, count: classes.count)
+      prediction.probabilities = [Double](repeating: 0, count: numbers.count)
       for (number, p) in probabilities { prediction.probabilities[number] = p }
     }
     return prediction
-  }
-
-  private mutating func number(_ name: String) throws(GXError) -> Int {
-    if let known = numbers[name] { return known }
-    guard classes.count < ConfusionMatrix.classLimit else {
-      throw GXError("'\(name)' is one class more than the limit of \(ConfusionMatrix.classLimit)")
-    }
-    classes.append(name)
-    numbers[name] = classes.count - 1
-    return classes.count - 1
   }
 }

@@ -7,7 +7,7 @@ public struct PredictionTable: Sendable {
   public static let limit = 50_000_000
 
   /// In the order in which they turned up.
-  public private(set) var classes: [String] = []
+  public var classes: [String] { numbers.names }
   /// Rows without a label, which are left out.
   public private(set) var unlabelled = 0
   /// Rows without a prediction of their own (of a classifier that abstains). They count in the coverage and in ranking
@@ -27,7 +27,7 @@ public struct PredictionTable: Sendable {
   private var truths: [Int] = []
   private let ranks: Bool
   private var held = 0
-  private var numbers: [String: Int] = [:]
+  private var numbers = ClassNumbers()
 
   /// - Parameter ranks: whether ranking curves will be asked for.
   public init(ranks: Bool) { self.ranks = ranks }
@@ -41,8 +41,8 @@ public struct PredictionTable: Sendable {
     for (name, p) in row.probabilities where !(0...1).contains(p) {
       throw GXError("probabilities.\(name): \(p) is not in [0, 1]")
     }
-    let truth = try number(label)
-    let predicted = try row.prediction.map { name throws(GXError) in try number(name) }
+    let truth = try numbers.number(of: label)
+    let predicted = try row.prediction.map { name throws(GXError) in try numbers.number(of: name) }
     if row.abstains {
       abstained += 1
     } else if let predicted {
@@ -63,7 +63,7 @@ public struct PredictionTable: Sendable {
     }
     var values: [Double] = []
     for (name, p) in row.probabilities {
-      let k = try number(name)
+      let k = try numbers.number(of: name)
       if k >= values.count { values += [Double](repeating: 0, count: k + 1 - values.count) }
       values[k] = p
     }
@@ -83,15 +83,5 @@ public struct PredictionTable: Sendable {
       let scores = probabilities.map { k < $0.count ? $0[k] : 0 }
       return (name, RankingCurve(scores: scores, isPositive: truths.map { $0 == k }))
     }
-  }
-
-  private mutating func number(_ name: String) throws(GXError) -> Int {
-    if let known = numbers[name] { return known }
-    guard classes.count < ConfusionMatrix.classLimit else {
-      throw GXError("'\(name)' is one class more than the limit of \(ConfusionMatrix.classLimit)")
-    }
-    classes.append(name)
-    numbers[name] = classes.count - 1
-    return classes.count - 1
   }
 }

@@ -16,7 +16,8 @@ extension Model {
       case ("nesterov", true): words.append("--nesterov")
       case ("best", .string(let score)): words += ["--best", score]
       case ("augment", .object(let fields)): words += ["--augment", augmentation(fields)]
-      case ("weights", .string(let digest)): words += ["--weights", "FILE-OF-DIGEST-\(digest)"]
+      case ("weights", .string(let digest)), ("distill", .string(let digest)):
+        words += ["--\(name)", "FILE-OF-DIGEST-\(digest)"]
       default: words += ["--\(name)", value.nameValue ?? value.text]
       }
     }

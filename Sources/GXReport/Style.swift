@@ -26,7 +26,8 @@ let style: HTML = """
   tbody th { max-width: 13rem; }
   small { display: block; color: var(--muted); }
   .n { text-align: right; white-space: nowrap; }
-  .facts th { color: var(--muted); white-space: nowrap; }
+  .facts th { color: var(--muted); }
+  .facts td { overflow-wrap: anywhere; }
   pre { white-space: pre-wrap; background: var(--card); padding: .75rem; font-size: .8rem; }
   figure { margin: 0; }
   .chart { margin: 1rem 0; }
@@ -59,6 +60,7 @@ let style: HTML = """
   @media print {
     body { max-width: none; padding: 0; font-size: 10pt; }
     nav, footer { display: none; }
+    .cards { grid-template-columns: 1fr 1fr; }
     .wide.light { display: block !important; }
     .chart, tr, pre { break-inside: avoid; }
     h2 { break-after: avoid; }

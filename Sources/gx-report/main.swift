@@ -26,7 +26,7 @@ let command = Command(
     the pictures; a terminal on stdin gives none. With --out-of-fold, labels that are probably wrong are shown too
     (see gx-eval --suspects).
 
-    What is held is about 50 bytes a record, the pictures shown, and of a --predictions file the ids.
+    What is held is about 50 bytes a record and the pictures shown; of an --out-of-fold file some 300 bytes a row.
     """,
   options: [
     Option("model", "m", "MODEL", "a model that gx-train wrote [the one in the box]"),
@@ -44,7 +44,7 @@ let command = Command(
   ],
   examples: [
     "gx-report -m galaxy.safetensors --log log.ndjson -o report.html < galaxies.tar",
-    "gx-decode images/*.jpg | gx-report -o report.html",
+    "gx-list images/ --labels labels.csv | gx-decode | gx-report -o report.html",
     "gx-report -m galaxy.safetensors -p predictions.ndjson -t 'Run 7' -o report.html < test.tar",
   ])
 
@@ -71,18 +71,19 @@ command.main { arguments in
     try forEachRow(of: path, &tally) { row throws(GXError) in try rows.add(row) }
     log = rows
   }
-  if let predictions {
-    try forEachRow(of: predictions, &tally) { row throws(GXError) in
-      if reader == nil { try findings.count(label: row["label"]?.nameValue, split: row["split"]?.nameValue) }
-      try findings.judge(row)
-    }
-  }
   var audit: (String, Int)?
   if let path = arguments.string("out-of-fold") {
     var labels = LabelAudit()
     try forEachRow(of: path, &tally) { row throws(GXError) in try labels.add(row) }
     guard let count = try findings.suspect(labels) else { throw GXError("\(path): no labelled row has probabilities") }
     audit = (path, count)
+  }
+  let failedBefore = tally.failed
+  if let predictions {
+    try forEachRow(of: predictions, &tally) { row throws(GXError) in
+      if reader == nil { try findings.count(label: row["label"]?.nameValue, split: row["split"]?.nameValue) }
+      try findings.judge(row)
+    }
   }
   if let reader {
     let classifier = try predictions == nil ? Ensemble([model], assuming: assumption) : nil
@@ -108,7 +109,7 @@ command.main { arguments in
     title: arguments.string("title") ?? "How \(modelName) tells galaxies apart", model: model, modelName: modelName,
     judgement: try findings.judgement(), findings: findings, command: [command.name] + CommandLine.arguments.dropFirst()
   )
-  (report.log, report.predictionsName, report.failed) = (log, predictions, tally.failed)
+  (report.log, report.predictionsName, report.failed) = (log, predictions, tally.failed - failedBefore)
   report.audit = audit
   (report.replicates, report.seed, report.assumption) = (replicates, seed, assumption)
   try output.sink.write(Array(report.html.text.utf8))
