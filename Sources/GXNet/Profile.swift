@@ -111,12 +111,4 @@ public struct Profile: Sendable {
   private func padded(_ text: String, _ width: Int) -> String {
     text + String(repeating: " ", count: max(0, width - text.count))
   }
-
-  private func fixed(_ value: Double, _ digits: Int) -> String {
-    let scale = [1, 10, 100, 1000][digits]
-    let whole = Int((value * Double(scale)).rounded())
-    guard digits > 0 else { return String(whole) }
-    let fraction = String(whole % scale)
-    return "\(whole / scale)." + String(repeating: "0", count: digits - fraction.count) + fraction
-  }
 }
