@@ -170,6 +170,38 @@ struct Layout: Equatable {
   /// Whether there are elements that no index reaches, to fill up the last block.
   var isPadded: Bool { byteCount > sizes.reduce(precision == .f32 ? 4 : 2, *) }
 
+  /// Any layout of a batch of pictures as one picture in three dimensions, CHWN; of filters, as ones with one place
+  /// along the third.
+  fileprivate func acrossBatch(filters: Bool) throws(GXError) -> Layout {
+    let sizes = sizes
+    return try .any(filters ? sizes + [1] : [1] + sizes[1...] + [sizes[0]], precision)
+  }
+
+  /// The same memory seen with some of its axes only, in this order; the others have one place.
+  fileprivate func picking(_ axes: [Int]) -> Layout {
+    var picked = self
+    picked.descriptor.ndims = CInt(axes.count)
+    func pick<Tuple>(_ values: Tuple, _ result: inout Tuple) {
+      withUnsafeBytes(of: values) { values in
+        withUnsafeMutableBytes(of: &result) { result in
+          let (values, result) = (values.bindMemory(to: Int64.self), result.bindMemory(to: Int64.self))
+          for (place, axis) in axes.enumerated() { result[place] = values[axis] }
+        }
+      }
+    }
+    pick(descriptor.dims, &picked.descriptor.dims)
+    pick(descriptor.padded_dims, &picked.descriptor.padded_dims)
+    pick(descriptor.padded_offsets, &picked.descriptor.padded_offsets)
+    pick(descriptor.format_desc.blocking.strides, &picked.descriptor.format_desc.blocking.strides)
+    withUnsafeMutableBytes(of: &picked.descriptor.format_desc.blocking.inner_idxs) { bytes in
+      let places = bytes.bindMemory(to: Int64.self)
+      for block in 0..<Int(descriptor.format_desc.blocking.inner_nblks) {
+        places[block] = Int64(axes.firstIndex(of: Int(places[block]))!)
+      }
+    }
+    return picked
+  }
+
   static func == (a: Layout, b: Layout) -> Bool {
     withUnsafePointer(to: a.descriptor) { x in
       withUnsafePointer(to: b.descriptor) { y in dnnl_memory_desc_equal(x, y) != 0 }
@@ -209,14 +241,19 @@ struct PostOps {
 final class Primitive {
   private let descriptor: dnnl_primitive_desc_t
   private let handle: dnnl_primitive_t
+  /// Whether it takes a batch of pictures for one picture in three dimensions.
+  let isAcrossBatch: Bool
 
-  private init(_ descriptor: dnnl_primitive_desc_t, _ name: String) throws(GXError) {
+  private init(
+    _ descriptor: dnnl_primitive_desc_t, _ name: String, isAcrossBatch: Bool = false
+  ) throws(GXError) {
     var handle: dnnl_primitive_t?
     let status = dnnl_primitive_create(&handle, descriptor)
     if status != dnnl_success { dnnl_primitive_desc_destroy(descriptor) }
     try check(status, "make \(name)")
     self.descriptor = descriptor
     self.handle = handle!
+    self.isAcrossBatch = isAcrossBatch
   }
 
   deinit {
@@ -226,6 +263,14 @@ final class Primitive {
 
   /// The layout that this primitive wants or makes for an argument; empty if it has no such argument.
   func layout(_ argument: CInt) -> Layout {
+    let layout = ownLayout(argument)
+    guard isAcrossBatch, layout.sizes.count == 5 else { return layout }
+    let isFilter = argument == Argument.weights || argument == Argument.weightsGradient
+    return layout.picking(isFilter ? [0, 1, 2, 3] : [4, 1, 2, 3])
+  }
+
+  /// The same as the primitive sees it.
+  private func ownLayout(_ argument: CInt) -> Layout {
     Layout(dnnl_primitive_desc_query_md(descriptor, dnnl_query_exec_arg_md, argument)?.pointee ?? .init())
   }
 
@@ -233,7 +278,7 @@ final class Primitive {
   var implementation: String {
     var text: UnsafePointer<CChar>?
     dnnl_primitive_desc_query(descriptor, dnnl_query_impl_info_str, 0, &text)
-    return text.map { String(cString: $0) } ?? ""
+    return (text.map { String(cString: $0) } ?? "") + (isAcrossBatch ? " across batch" : "")
   }
 
   /// What it computes: `convolution`, `convolution by weights` (the gradient), `reorder`, …
@@ -270,7 +315,7 @@ final class Primitive {
     let call = Call(self)
     for (argument, address) in arguments {
       var memory: dnnl_memory_t?
-      var descriptor = layout(argument).descriptor
+      var descriptor = ownLayout(argument).descriptor
       try check(dnnl_memory_create(&memory, &descriptor, Engine.cpu().engine, address), "bind memory")
       call.memories.append(memory!)
       list.append(dnnl_exec_arg_t(arg: argument, memory: memory))
@@ -328,7 +373,8 @@ extension Primitive {
   }
 
   private static func make<D>(
-    _ name: String, _ operation: D, _ status: dnnl_status_t, post: PostOps = PostOps(), hint: Primitive? = nil
+    _ name: String, _ operation: D, _ status: dnnl_status_t, post: PostOps = PostOps(), hint: Primitive? = nil,
+    isAcrossBatch: Bool = false
   ) throws -> Primitive {
     try check(status, "describe \(name)")
     return try withAttributes(post) { attributes in
@@ -338,7 +384,7 @@ extension Primitive {
         dnnl_primitive_desc_create(&descriptor, UnsafeRawPointer($0), attributes, engine, hint?.descriptor)
       }
       try check(status, "do \(name)")
-      return try Primitive(descriptor!, name)
+      return try Primitive(descriptor!, name, isAcrossBatch: isAcrossBatch)
     }
   }
 
@@ -346,58 +392,83 @@ extension Primitive {
     training ? dnnl_forward_training : dnnl_forward_inference
   }
 
-  /// Makes a convolution by Winograd's algorithm if that is wished and this processor can; else directly.
+  /// What a convolution's descriptor is made of.
+  private struct Convolution {
+    var algorithm = dnnl_convolution_direct
+    var source: dnnl_memory_desc_t
+    var weights: dnnl_memory_desc_t
+    var destination: dnnl_memory_desc_t
+
+    var isAcrossBatch: Bool { source.ndims == 5 }
+  }
+
+  /// Makes a convolution, or its gradient, by `method` if this processor can; else directly.
   private static func convolution(
-    winograd: Bool, _ make: (dnnl_alg_kind_t) throws -> Primitive
+    _ method: ConvolutionMethod, source: Layout, weights: Layout, destination: Layout,
+    _ make: (inout Convolution) throws -> Primitive
   ) throws -> Primitive {
-    if winograd, let primitive = try? make(dnnl_convolution_winograd) { return primitive }
-    return try make(dnnl_convolution_direct)
+    var direct = Convolution(
+      source: source.descriptor, weights: weights.descriptor, destination: destination.descriptor)
+    switch method {
+    case .direct: break
+    case .winograd:
+      var winograd = direct
+      winograd.algorithm = dnnl_convolution_winograd
+      if let primitive = try? make(&winograd) { return primitive }
+    case .acrossBatch:
+      var across = Convolution(
+        source: try source.acrossBatch(filters: false).descriptor,
+        weights: try weights.acrossBatch(filters: true).descriptor,
+        destination: try destination.acrossBatch(filters: false).descriptor)
+      if let primitive = try? make(&across), primitive.implementation.hasPrefix("jit") { return primitive }
+    }
+    return try make(&direct)
   }
 
   /// `dst = src * weights + bias`, cross-correlation as everywhere in the field. Weights are OIHW, or
   /// GOIHW if grouped.
   static func convolution(
     source: Layout, weights: Layout, bias: Layout?, destination: Layout, window: Window, training: Bool,
-    winograd: Bool, post: PostOps
+    method: ConvolutionMethod, post: PostOps
   ) throws -> Primitive {
-    var (source, weights, destination) = (source.descriptor, weights.descriptor, destination.descriptor)
-    return try convolution(winograd: winograd) { algorithm in
+    try convolution(method, source: source, weights: weights, destination: destination) { c in
       var d = dnnl_convolution_desc_t()
       let status = withOptional(bias) { bias in
         dnnl_dilated_convolution_forward_desc_init(
-          &d, direction(training), algorithm, &source, &weights, bias, &destination, window.strides, window.dilates,
-          window.paddings, window.paddingsAfter)
+          &d, direction(training), c.algorithm, &c.source, &c.weights, bias, &c.destination, window.strides,
+          window.dilates, window.paddings, window.paddingsAfter)
       }
-      return try make("a convolution", d, status, post: post)
+      return try make("a convolution", d, status, post: post, isAcrossBatch: c.isAcrossBatch)
     }
   }
 
   static func convolutionSourceGradient(
-    source: Layout, weights: Layout, destination: Layout, window: Window, winograd: Bool, forward: Primitive
+    source: Layout, weights: Layout, destination: Layout, window: Window, method: ConvolutionMethod,
+    forward: Primitive
   ) throws -> Primitive {
-    var (source, weights, destination) = (source.descriptor, weights.descriptor, destination.descriptor)
-    return try convolution(winograd: winograd) { algorithm in
+    try convolution(method, source: source, weights: weights, destination: destination) { c in
       var d = dnnl_convolution_desc_t()
       let status = dnnl_dilated_convolution_backward_data_desc_init(
-        &d, algorithm, &source, &weights, &destination, window.strides, window.dilates, window.paddings,
+        &d, c.algorithm, &c.source, &c.weights, &c.destination, window.strides, window.dilates, window.paddings,
         window.paddingsAfter)
-      return try make("a convolution's gradient", d, status, hint: forward)
+      return try make(
+        "a convolution's gradient", d, status, hint: c.isAcrossBatch ? nil : forward, isAcrossBatch: c.isAcrossBatch)
     }
   }
 
   static func convolutionWeightsGradient(
-    source: Layout, weights: Layout, bias: Layout?, destination: Layout, window: Window, winograd: Bool,
+    source: Layout, weights: Layout, bias: Layout?, destination: Layout, window: Window, method: ConvolutionMethod,
     forward: Primitive
   ) throws -> Primitive {
-    var (source, weights, destination) = (source.descriptor, weights.descriptor, destination.descriptor)
-    return try convolution(winograd: winograd) { algorithm in
+    try convolution(method, source: source, weights: weights, destination: destination) { c in
       var d = dnnl_convolution_desc_t()
       let status = withOptional(bias) { bias in
         dnnl_dilated_convolution_backward_weights_desc_init(
-          &d, algorithm, &source, &weights, bias, &destination, window.strides, window.dilates, window.paddings,
-          window.paddingsAfter)
+          &d, c.algorithm, &c.source, &c.weights, bias, &c.destination, window.strides, window.dilates,
+          window.paddings, window.paddingsAfter)
       }
-      return try make("a convolution's weight gradient", d, status, hint: forward)
+      return try make(
+        "a convolution's weight gradient", d, status, hint: c.isAcrossBatch ? nil : forward, isAcrossBatch: c.isAcrossBatch)
     }
   }
 
@@ -535,12 +606,13 @@ extension Primitive {
 // MARK: The graph's terms in oneDNN's
 
 extension Window {
-  fileprivate var kernels: [Int64] { [Int64(kernel.height), Int64(kernel.width)] }
-  fileprivate var strides: [Int64] { [Int64(stride.height), Int64(stride.width)] }
-  fileprivate var paddings: [Int64] { [Int64(padding.height), Int64(padding.width)] }
-  fileprivate var paddingsAfter: [Int64] { [Int64(paddingAfter.height), Int64(paddingAfter.width)] }
+  // The third of each is of the batch, where that is an axis.
+  fileprivate var kernels: [Int64] { [Int64(kernel.height), Int64(kernel.width), 1] }
+  fileprivate var strides: [Int64] { [Int64(stride.height), Int64(stride.width), 1] }
+  fileprivate var paddings: [Int64] { [Int64(padding.height), Int64(padding.width), 0] }
+  fileprivate var paddingsAfter: [Int64] { [Int64(paddingAfter.height), Int64(paddingAfter.width), 0] }
   /// oneDNN counts the gaps: 0 is a dense kernel.
-  fileprivate var dilates: [Int64] { [Int64(dilation.height) - 1, Int64(dilation.width) - 1] }
+  fileprivate var dilates: [Int64] { [Int64(dilation.height) - 1, Int64(dilation.width) - 1, 0] }
 }
 
 extension Pool {

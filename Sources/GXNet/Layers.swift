@@ -9,24 +9,25 @@ extension Compiler {
     var filter = graph.weights(of: place)[0].shape
     let channels = try Layout.plain([filter[0]])
     if groups > 1 { filter = [groups, filter[0] / groups] + filter[1...] }
-    let (x, y) = (try Layout.any(sizes(source), precision), try Layout.any(sizes(place), precision))
+    let (sourceSizes, resultSizes, precision) = (sizes(source), sizes(place), self.precision)
+    let (x, y) = (try Layout.any(sourceSizes, precision), try Layout.any(resultSizes, precision))
     let training = learns(place) || reaches(source)
-    func winograd(_ pass: Winograd.Pass) -> Bool {
-      Winograd.pays(pass, window, groups: groups, source: sizes(source), result: sizes(place))
+    func method(_ pass: ConvolutionMethod.Pass) -> ConvolutionMethod {
+      .fastest(pass, window, groups: groups, source: sourceSizes, result: resultSizes, precision: precision)
     }
     let primitive = try Primitive.convolution(
       source: x, weights: .any(filter, precision), bias: bias || tail.batchNorm != nil ? channels : nil,
       destination: y, window: window, training: training,
-      winograd: winograd(training ? .forward : .prepared),
+      method: method(training ? .forward : .prepared),
       post: PostOps(sum: tail.addend != nil, activation: tail.activation))
     try addWeighted(place, source, tail, primitive, plain: filter) { [filter] in
       try Primitive.convolutionWeightsGradient(
         source: x, weights: .any(filter), bias: bias ? channels : nil, destination: y, window: window,
-        winograd: winograd(.byWeights), forward: primitive)
-    } sourceGradient: { [filter, precision] in
+        method: method(.byWeights), forward: primitive)
+    } sourceGradient: { [filter] in
       try Primitive.convolutionSourceGradient(
         source: x, weights: .any(filter, precision), destination: y, window: window,
-        winograd: winograd(.bySource), forward: primitive)
+        method: method(.bySource), forward: primitive)
     }
   }
 
@@ -129,7 +130,8 @@ extension Compiler {
         (Argument.destinationGradient, try reordered(gradient, to: primitive.layout(Argument.destinationGradient))),
         (Argument.sourceGradient, result),
       ])
-    contribute(result, to: source)
+    // What comes before works in the source's own order.
+    contribute(primitive.isAcrossBatch ? try reordered(result, to: values[source]!.layout) : result, to: source)
   }
 
   func batchNorm(_ place: Int, _ source: Int, epsilon: Double, momentum: Double) throws {

@@ -4,21 +4,30 @@ import Testing
 
 @testable import GXNet
 
-/// Convolutions that are large enough for Winograd's algorithm, forward and backward, at some places against their
+/// Convolutions by Winograd's algorithm and across the batch, forward and backward, at some places against their
 /// definition in f64: the plain reference would take minutes for all.
-@Suite struct WinogradTests {
+@Suite struct ConvolutionMethodTests {
   struct Case: CustomTestStringConvertible {
     let batch: Int, size: Size, source: Int, result: Int, padding: Int
+    /// By step, a part of the name of oneDNN's implementation where there is AVX-512.
+    let methods: [String: String]
     var testDescription: String {
       "\(batch) of \(size.height)x\(size.width)x\(source) to \(result), padding \(padding)"
     }
   }
 
+  private static let (forward, bySource, byWeights) = (
+    "convolution", "convolution by source", "convolution by weights"
+  )
+  private static let winograd = [forward: "wino", bySource: "wino", byWeights: "wino"]
+  private static let mixed = [forward: "wino", bySource: "across", byWeights: "wino"]
+
   @Test(arguments: [
-    Case(batch: 3, size: Size(28, 28), source: 64, result: 64, padding: 1),
-    Case(batch: 4, size: Size(31, 30), source: 32, result: 64, padding: 0),
-    Case(batch: 64, size: Size(6, 6), source: 128, result: 256, padding: 0),
-    Case(batch: 5, size: Size(23, 34), source: 48, result: 80, padding: 1),
+    Case(batch: 3, size: Size(28, 28), source: 64, result: 64, padding: 1, methods: winograd),
+    Case(batch: 4, size: Size(31, 30), source: 32, result: 64, padding: 0, methods: winograd),
+    Case(batch: 64, size: Size(6, 6), source: 128, result: 256, padding: 0, methods: mixed),
+    Case(batch: 5, size: Size(23, 34), source: 48, result: 80, padding: 1, methods: winograd),
+    Case(batch: 17, size: Size(5, 7), source: 136, result: 250, padding: 0, methods: [bySource: "across"]),
   ])
   func agreesWithTheDefinition(_ c: Case) throws {
     var g = try Graph(input: [c.size.height, c.size.width, c.source])
@@ -126,14 +135,16 @@ import Testing
       })
 
     if try String(contentsOfFile: "/proc/cpuinfo", encoding: .utf8).contains("avx512dq") {
-      let used = network.profile!.rows.filter { $0.implementation.contains("wino") }
-      #expect(used.contains { $0.step == "convolution" } && used.contains { $0.step == "convolution by weights" })
+      for (step, method) in c.methods {
+        let row = network.profile!.rows.first { $0.node == "conv" && $0.step == step }
+        #expect(row?.implementation.contains(method) == true, "\(step): \(row?.implementation ?? "none")")
+      }
     }
   }
 
   @Test func smallAndOddShapesStayDirect() {
     func pays(_ window: Window, _ source: [Int], _ result: [Int], groups: Int = 1) -> Bool {
-      Winograd.pays(.forward, window, groups: groups, source: source, result: result)
+      .winograd == ConvolutionMethod.fastest(.forward, window, groups: groups, source: source, result: result)
     }
     let large = [32, 64, 56, 56]
     #expect(pays(Window(3, padding: 1), large, large))
