@@ -32,7 +32,7 @@ public final class Network {
   private let lanes: [Compiler]
   private let buffers: (input: Buffer, output: Buffer)
   private var seed: UInt64 = 0
-  /// What inference and frozen nodes were given is kept, because what they compute with cannot be turned back.
+  /// What frozen nodes were given is kept, because what they compute with cannot be turned back.
   private var loaded: [String: Tensor] = [:]
 
   /// Compiles `graph`. The weights are zeros until `initialize` or `load`.
@@ -45,27 +45,29 @@ public final class Network {
   ///   - frozen: names of nodes that are computed as in inference even in training: batch normalisation uses its
   ///     running statistics, weights stay as they are. Nothing that they read may learn.
   ///   - watching: name of a node of an inference network whose value and gradient are wanted: see `watched`.
+  ///   - twin: a network of the same graph, precision and number of threads, whose weights this one computes with, too.
   ///   - threads: for this and all later work of the calling thread; nil leaves it to OpenMP (all cores,
   ///     or `OMP_NUM_THREADS`). In inference of a batch each takes one picture after another. Else they meet after
   ///     every layer, so that on a busy machine several networks of one thread each get more done.
   /// - Throws: if the graph is not complete, or memory or a limit is exceeded.
   public init(
     graph: Graph, batch: Int, training: Bool, precision: Precision = .f32, frozen: Set<String> = [],
-    watching: String? = nil, threads: Int? = nil
+    watching: String? = nil, twin: Network? = nil, threads: Int? = nil
   ) throws {
-    precondition(!training || watching == nil, "only inference can be watched")
+    precondition(!training || watching == nil && twin == nil, "only inference can be watched, or share its weights")
     if let threads { Engine.setThreads(max(threads, 1)) }
     let threads = Engine.threads
     self.threads = threads
     guard batch >= 1, batch <= Graph.sizeLimit else { throw GXError("batch \(batch) is not in 1...\(Graph.sizeLimit)") }
     if training || batch == 1 || watching != nil {
       compiled = try Compiler(
-        graph, batch: batch, training: training, precision: precision, frozen: frozen, watching: watching)
+        graph, batch: batch, training: training, precision: precision, frozen: frozen, watching: watching,
+        twin: twin?.compiled)
       lanes = []
       buffers = (compiled.input, compiled.logits)
     } else {
       lanes = try Engine.alone {
-        let first = try Compiler(graph, batch: 1, training: false, precision: precision)
+        let first = try Compiler(graph, batch: 1, training: false, precision: precision, twin: twin?.compiled)
         return try [first]
           + (1..<min(threads, batch)).map { _ in
             try Compiler(graph, batch: 1, training: false, precision: precision, twin: first)
@@ -165,12 +167,13 @@ public final class Network {
     try compiled.program.run(compiled.forwardCount..<compiled.program.count, seed: seed)
   }
 
-  /// All weights and running statistics as plain f32 tensors in PyTorch's layouts, in the graph's order.
+  /// All weights and running statistics as plain f32 tensors in PyTorch's layouts, in the graph's order. Not of
+  /// inference, which keeps them in no order but its own.
   public func weights() throws -> [(name: String, tensor: Tensor)] {
     let arrays = Dictionary(uniqueKeysWithValues: (parameters + state).map { ($0.name, $0) })
     return try graph.nodes.indices.flatMap { graph.weights(of: $0) }.map { weight in
       if let array = arrays[weight.name] { return (weight.name, try array.plain(.init(array.values))) }
-      guard let tensor = loaded[weight.name] else { throw GXError("network has no weights yet") }
+      guard let tensor = loaded[weight.name] else { throw GXError("network keeps no plain weights") }
       return (weight.name, tensor)
     }
   }
@@ -192,7 +195,7 @@ public final class Network {
       let extra = Set(tensors.keys).subtracting(expected.map(\.name)).sorted()
       throw GXError("weights: the graph has no tensor \(extra.joined(separator: ", "))")
     }
-    loaded = tensors
+    loaded = training ? tensors : [:]
     for parameter in parameters + state {
       try parameter.native(from: tensors[parameter.name]!, into: parameter.values)
       loaded[parameter.name] = nil

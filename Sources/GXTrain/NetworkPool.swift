@@ -6,10 +6,11 @@ import GXNet
 ///
 /// Each thread at work has a network of its own, which computes on one thread: the result for a picture can't
 /// depend on its neighbours, nothing waits for a batch to fill, and several threads together are as fast as batches are.
+/// All compute with the same weights.
 final class NetworkPool: @unchecked Sendable {
   private let graph: Graph
   private let batch: Int
-  private let weights: [String: Tensor]
+  private let first: Network
   private let monitor = Monitor()
   private var idle: [Network] = []
   private let isProfiled: Bool
@@ -24,8 +25,10 @@ final class NetworkPool: @unchecked Sendable {
     _ graph: Graph, batch: Int, weights: [(name: String, tensor: Tensor)], isProfiled: Bool, watching: String? = nil
   ) throws {
     (self.graph, self.batch, self.isProfiled, self.watching) = (graph, batch, isProfiled, watching)
-    self.weights = Dictionary(uniqueKeysWithValues: weights.map { ($0.name, $0.tensor) })
-    idle.append(try network())
+    first = try Network(graph: graph, batch: batch, training: false, watching: watching, threads: 1)
+    try first.load(Dictionary(uniqueKeysWithValues: weights.map { ($0.name, $0.tensor) }))
+    if isProfiled { first.startProfile() }
+    idle.append(first)
   }
 
   /// Computes a batch of `pictures`, as many as the network's batch. `read` gets the result, which it must copy.
@@ -36,7 +39,7 @@ final class NetworkPool: @unchecked Sendable {
   /// The same; `read` gets the network too, which is its own as long as it runs.
   func run<R>(_ pictures: [Tensor], _ read: (UnsafeBufferPointer<Float>, Network) throws -> R) throws -> R {
     precondition(pictures.count == batch)
-    let network = try monitor.locked { idle.popLast() } ?? network()
+    let network = try monitor.locked { idle.popLast() } ?? another()
     defer { monitor.locked { idle.append(network) } }
     Network.setThreads(1)
     let size = network.input.count / batch
@@ -54,9 +57,9 @@ final class NetworkPool: @unchecked Sendable {
     return sum.table()
   }
 
-  private func network() throws -> Network {
-    let network = try Network(graph: graph, batch: batch, training: false, watching: watching, threads: 1)
-    try network.load(weights)
+  private func another() throws -> Network {
+    let network = try Network(
+      graph: graph, batch: batch, training: false, watching: watching, twin: first, threads: 1)
     if isProfiled { network.startProfile() }
     return network
   }

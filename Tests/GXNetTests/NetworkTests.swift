@@ -99,11 +99,28 @@ import Testing
   @Test func weightsRoundTrip() throws {
     var random = Random(seed: 4)
     let tensors = try small().initialWeights(random: &random)
-    for training in [true, false] {
-      let network = try Network(graph: small(), batch: 2, training: training)
+    for frozen in [[], ["stem", "stem.bn"]] as [Set<String>] {
+      let network = try Network(graph: small(), batch: 2, training: true, frozen: frozen)
       try network.load(Dictionary(uniqueKeysWithValues: tensors.map { ($0.name, $0.tensor) }))
       let back = try network.weights()
       #expect(back.map(\.name) == tensors.map(\.name) && back.map(\.tensor) == tensors.map(\.tensor))
+    }
+  }
+
+  @Test func twinsComputeWithTheSameWeights() throws {
+    var random = Random(seed: 5)
+    for batch in [1, 3] {
+      let network = try Network(graph: small(), batch: batch, training: false, threads: 2)
+      let twin = try Network(graph: small(), batch: batch, training: false, twin: network, threads: 2)
+      for _ in 0..<2 {  // what is loaded into one later is the other's, too
+        let tensors = try small().initialWeights(random: &random)
+        try network.load(Dictionary(uniqueKeysWithValues: tensors.map { ($0.name, $0.tensor) }))
+        for i in network.input.indices {
+          network.input[i] = Float(random.normal())
+          twin.input[i] = network.input[i]
+        }
+        #expect(Array(try twin.forward()) == Array(try network.forward()))
+      }
     }
   }
 
