@@ -452,7 +452,8 @@ extension Primitive {
         &d, c.algorithm, &c.source, &c.weights, &c.destination, window.strides, window.dilates, window.paddings,
         window.paddingsAfter)
       return try make(
-        "a convolution's gradient", d, status, hint: c.isAcrossBatch ? nil : forward, isAcrossBatch: c.isAcrossBatch)
+        "a convolution's gradient", d, status, hint: c.isAcrossBatch ? nil : forward,
+        isAcrossBatch: c.isAcrossBatch)
     }
   }
 
@@ -468,7 +469,8 @@ extension Primitive {
           window.paddings, window.paddingsAfter)
       }
       return try make(
-        "a convolution's weight gradient", d, status, hint: c.isAcrossBatch ? nil : forward, isAcrossBatch: c.isAcrossBatch)
+        "a convolution's weight gradient", d, status, hint: c.isAcrossBatch ? nil : forward,
+        isAcrossBatch: c.isAcrossBatch)
     }
   }
 
