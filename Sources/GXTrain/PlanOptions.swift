@@ -28,6 +28,10 @@ extension TrainingPlan {
     Option("label-smoothing", nil, "SHARE", "of each target, spread over all classes [0.1, seed 0]"),
     Option("mixup", nil, "ALPHA", "blend pairs of pictures, by Beta(ALPHA, ALPHA) [0: not]"),
     Option(
+      "sam", nil, "RADIUS",
+      "sharpness-aware minimisation: step by the gradient from where, within RADIUS (0.05, say), the loss is worst; "
+        + "takes twice as long; 0: not [0]"),
+    Option(
       "finer", nil, "FIELD",
       "learn the finer classes in this field of the train records, each of which is part of one label; the model "
         + "tells the labels, each with the sum of its parts' probabilities"),
@@ -59,6 +63,7 @@ extension TrainingPlan {
     average = try arguments.double("ema", in: 0...0.999999) ?? average
     labelSmoothing = try arguments.double("label-smoothing", in: 0...0.9) ?? labelSmoothing
     mixup = try arguments.double("mixup", in: 0...100) ?? mixup
+    if let radius = try arguments.double("sam", in: 0...100) { sharpness = radius > 0 ? radius : nil }
     finer = arguments.string("finer")
     criterion = try arguments.choice("best", Criterion.self) ?? criterion
     precision = try arguments.choice("precision", Precision.self) ?? precision

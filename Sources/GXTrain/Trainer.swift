@@ -42,6 +42,7 @@ public final class Trainer {
   private let threads: Int
   let optimizer: Optimizer
   let average: WeightAverage?
+  private let sharpness: Sharpness?
   private let maker: BatchMaker
   private let judgeMaker: BatchMaker
   private let batches: (Batch, Batch)
@@ -49,8 +50,8 @@ public final class Trainer {
   private let errors: UnsafeMutableBufferPointer<Float>
   /// With finer classes: what the network's logits are merged into, `[batch, classes]`.
   private var merged: [Float] = []
-  /// With teachers of finer classes: their targets, `[batch, finer classes]`.
-  private var parts: [Float]
+  /// With teachers of finer classes: the targets, theirs among them, `[batch, finer classes]`.
+  private let taughtTargets: UnsafeMutableBufferPointer<Float>
 
   /// Steps an epoch. What is left of the pictures is less than a batch, and sits out this epoch.
   private let stepsPerEpoch: Int
@@ -99,7 +100,7 @@ public final class Trainer {
       Batch(size: plan.batch, picture: graph.input, classes: targets, taught: taught),
       Batch(size: plan.batch, picture: graph.input, classes: targets, taught: taught)
     )
-    parts = Array(repeating: 0, count: taught > 0 ? plan.batch * targets : 0)
+    taughtTargets = .allocate(capacity: taught > 0 ? plan.batch * targets : 0)
     errors = .allocate(capacity: plan.batch * targets)
     if training.finer != nil { merged = Array(repeating: 0, count: plan.batch * classes.count) }
 
@@ -114,10 +115,14 @@ public final class Trainer {
     optimizer = Optimizer(
       plan.rule, weightDecay: plan.weightDecay, clip: plan.clip, parameters: network.parameters,
       rate: start.rate)
+    sharpness = plan.sharpness.map { Sharpness(radius: $0, of: network) }
     average = plan.average.map { WeightAverage(decay: $0, of: network.parameters + network.state) }
   }
 
-  deinit { errors.deallocate() }
+  deinit {
+    errors.deallocate()
+    taughtTargets.deallocate()
+  }
 
   /// Begins to measure what the steps of training take, without validation.
   public func startProfile() { network.startProfile() }
@@ -200,27 +205,37 @@ extension Trainer {
     while let batch = try network.measure("wait for pictures", prefetcher.next) {
       let done = epoch * stepsPerEpoch + step
       network.measure("copy pictures") { _ = network.input.update(fromContentsOf: batch.pixels) }
-      let logits = try network.forward(seed: mixed(plan.seed, UInt64(done)))
-      let loss = network.measure("loss") {
-        teachParts(logits, batch)
-        return self.loss(logits, batch, classes: network.graph.output[0])
+      let (loss, right) = try gradient(of: batch, step: done)
+      if let sharpness {
+        try sharpness.atTheWorst(gradientNorm: optimizer.gradientNorm) { _ = try gradient(of: batch, step: done) }
       }
-      guard loss.isFinite else {
-        throw GXError("epoch \(epoch + 1): the loss is not finite any more; a lower learning rate may help")
-      }
-      try network.backward(UnsafeBufferPointer(errors))
       network.measure("optimizer") { optimizer.step(learningRate: rate(step: done)) }
       network.measure("average") { average?.update(step: done + 1) }
       step += 1
       let after = now()
       tally.add(
-        loss: loss, weight: batch.weights.reduce(0) { $0 + Double($1) }, right: countRight(logits, batch.labels),
+        loss: loss, weight: batch.weights.reduce(0) { $0 + Double($1) }, right: right,
         of: batch.count, seconds: after - before)
       before = after
       try afterStep()
       if shouldStop() { return false }
     }
     return true
+  }
+
+  /// Computes the gradient of a batch's mean loss, where the weights are; tells that loss, and how many are told right.
+  /// - Parameter step: counted from the beginning of the run; dropout follows from it.
+  private func gradient(of batch: Batch, step: Int) throws -> (loss: Double, right: Int) {
+    let logits = try network.forward(seed: mixed(plan.seed, UInt64(step)))
+    let loss = network.measure("loss") {
+      self.loss(logits, targets(logits, batch), batch, classes: network.graph.output[0])
+    }
+    guard loss.isFinite else {
+      throw GXError("epoch \(epoch + 1): the loss is not finite any more; a lower learning rate may help")
+    }
+    let right = countRight(logits, batch.labels)
+    try network.backward(UnsafeBufferPointer(errors))
+    return (loss, right)
   }
 
   /// The learning rate of step `step`, counted from the beginning of the run.
@@ -232,25 +247,26 @@ extension Trainer {
   }
 
   /// The batch's mean loss; sets `errors`.
-  private func loss(_ logits: UnsafeBufferPointer<Float>, _ batch: Batch, classes: Int) -> Double {
+  private func loss(
+    _ logits: UnsafeBufferPointer<Float>, _ targets: UnsafeBufferPointer<Float>, _ batch: Batch, classes: Int
+  ) -> Double {
     Loss.crossEntropy(
-      logits, targets: .init(rebasing: batch.targets[..<logits.count]), weights: .init(batch.weights),
+      logits, targets: .init(rebasing: targets[..<logits.count]), weights: .init(batch.weights),
       classes: classes, gradient: .init(rebasing: errors[..<logits.count]))
   }
 
-  /// Adds what teachers say of the labels to the targets of the finer classes: each label's to its parts, in the
-  /// network's own proportions. The loss's derivative is then that of the labels' cross-entropy.
-  private func teachParts(_ logits: UnsafeBufferPointer<Float>, _ batch: Batch) {
-    guard let finer = training.finer, !batch.taught.isEmpty else { return }
+  /// The batch's targets, and with teachers of finer classes what they say of the labels: each label's goes to its
+  /// parts, in the network's own proportions. The loss's derivative is then that of the labels' cross-entropy.
+  private func targets(_ logits: UnsafeBufferPointer<Float>, _ batch: Batch) -> UnsafeBufferPointer<Float> {
+    guard let finer = training.finer, !batch.taught.isEmpty else { return .init(batch.targets) }
     merged.withUnsafeMutableBufferPointer { merged in
-      parts.withUnsafeMutableBufferPointer { parts in
-        Merge.forward(logits, groups: finer.groups, classes: graph.output[0], into: merged)
-        Merge.backward(
-          logits, groups: finer.groups, classes: graph.output[0], merged: .init(merged), gradient: .init(batch.taught),
-          into: parts)
-        for i in parts.indices { batch.targets[i] += parts[i] }
-      }
+      Merge.forward(logits, groups: finer.groups, classes: graph.output[0], into: merged)
+      Merge.backward(
+        logits, groups: finer.groups, classes: graph.output[0], merged: .init(merged), gradient: .init(batch.taught),
+        into: taughtTargets)
     }
+    for i in taughtTargets.indices { taughtTargets[i] += batch.targets[i] }
+    return .init(taughtTargets)
   }
 
   /// How many of the network's logits are largest at the label.
@@ -278,7 +294,7 @@ extension Trainer {
     var confusion = ConfusionMatrix(classes: classes)
     var total = 0.0
     try judgeMaker.run(judge, over: validation.val, batches) { batch, _, logits in
-      total += loss(logits, batch, classes: classes) * Double(batch.count)
+      total += loss(logits, .init(batch.targets), batch, classes: classes) * Double(batch.count)
       for (i, label) in batch.labels.enumerated() {
         confusion.add(truth: label, predicted: largest(logits, i * classes, classes))
       }

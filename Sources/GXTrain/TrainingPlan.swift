@@ -21,6 +21,8 @@ public struct TrainingPlan: Sendable {
   public var average: Double?
   public var labelSmoothing = 0.0
   public var mixup = 0.0
+  /// The radius of sharpness-aware minimisation (see `Sharpness`), which takes twice as long; nil: none.
+  public var sharpness: Double?
   public var classWeights = ClassWeights.none
   /// The field of records that tells finer classes, which are learnt in the labels' place and merged into them.
   public var finer: String?
@@ -84,6 +86,7 @@ public struct TrainingPlan: Sendable {
     fields["ema"] = average.map(JSON.double) ?? .null
     fields["label-smoothing"] = .double(labelSmoothing)
     fields["mixup"] = .double(mixup)
+    fields["sam"] = sharpness.map(JSON.double)
     fields["class-weights"] = .string(classWeights.text)
     fields["finer"] = finer.map(JSON.string)
     fields["augment"] = augmentation?.json ?? .null

@@ -50,6 +50,31 @@ import Testing
     #expect(optimizer.steps == 10)
   }
 
+  @Test func sharpnessAwareStepsArePytorchOptimizers() throws {
+    let run = try golden("sam.json")
+    try load(run["start"]!.floats)
+    let curvature = run["curvature"]!.floats
+    let optimizer = Optimizer(UpdateRule(named: "adamw")!, weightDecay: 0.01, parameters: network.parameters)
+    let sharpness = Sharpness(radius: run["radius"]!.doubleValue!, of: network)
+    func differentiate() throws { try setGradient(zip(curvature, weights).map(*)) }
+    for wanted in run["weights"]!.arrayValue! {
+      try differentiate()
+      let before = try weights
+      try sharpness.atTheWorst(gradientNorm: optimizer.gradientNorm, differentiate)
+      #expect(try weights == before, "bit by bit")
+      optimizer.step(learningRate: 0.1)
+      for (ours, theirs) in zip(try weights, wanted.floats) {
+        #expect(abs(ours - theirs) <= 2e-6 * max(1, abs(theirs)), "step \(optimizer.steps)")
+      }
+    }
+    // Where there is no slope, there is no worst place.
+    try setGradient([Float](repeating: 0, count: 18))
+    let before = try weights
+    var worst: [Float] = []
+    try sharpness.atTheWorst(gradientNorm: optimizer.gradientNorm) { worst = try weights }
+    #expect(worst == before)
+  }
+
   @Test(arguments: ["sgd", "adam", "adamw"]) func goesOnFromItsState(name: String) throws {
     let rule = UpdateRule(named: name)!
     let gradients = try #require(golden("optimizers.json")["adam"]?.objectValue?["gradients"]?.arrayValue).map(\.floats)

@@ -134,6 +134,7 @@ func smallPlan(epochs: Int = 4) -> TrainingPlan {
     plan.average = 0.9
     plan.mixup = 0.2
     plan.clip = 1
+    plan.sharpness = rule == "adam" ? 0.05 : nil
     plan.criterion = .valAccuracy
     let data = try dataset(bars(240), in: scratch)  // 192 to train on: 12 steps an epoch
     let whole = try trainer(plan, data)

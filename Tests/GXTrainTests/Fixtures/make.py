@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Makes the golden files beside it. Needs torch, numpy, safetensors."""
+"""Makes the golden files beside it. Needs torch, numpy, safetensors, pytorch_optimizer."""
 import json, pathlib
 import numpy as np, torch
 from safetensors.numpy import save_file
@@ -66,6 +66,25 @@ dump("optimizers.json", {
     "adamw": run(lambda p: with_clip(O.AdamW(groups(p, 0.01), lr=0.1))),
     "clipped": run(lambda p: with_clip(O.AdamW(groups(p, 0.01), lr=0.1), 2.0)),
 })
+
+# Sharpness-aware minimisation of the quadratic loss sum(curvature * w^2) / 2, with AdamW as above inside.
+def sam(radius, steps=10):
+    from pytorch_optimizer import SAM
+    draw = torch.Generator().manual_seed(3)
+    start = torch.randn(18, generator=draw)
+    curvature = 4 * torch.rand(18, generator=draw)
+    params = [torch.nn.Parameter(start[:15].clone()), torch.nn.Parameter(start[15:].clone())]
+    optimizer = SAM(groups(params, 0.01), O.AdamW, rho=radius, lr=0.1)
+    out = []
+    for _ in range(steps):
+        for step in [optimizer.first_step, optimizer.second_step]:
+            (curvature[:15] * params[0] ** 2 / 2).sum().add((curvature[15:] * params[1] ** 2 / 2).sum()).backward()
+            step(zero_grad=True)
+        out.append(torch.cat([p.detach() for p in params]).tolist())
+    return {"radius": radius, "start": start.tolist(), "curvature": curvature.tolist(), "weights": out}
+
+
+dump("sam.json", sam(0.5))
 
 # A file by the reference implementation.
 save_file({
