@@ -73,6 +73,7 @@ struct Rows {
     for name in classes {
       guard let value = logits[name]?.doubleValue, value.isFinite else { throw GXError("logits.\(name): no number") }
       // gx-infer has floats, of which the text is the shortest that tells them apart.
+      guard Float(value).isFinite else { throw GXError("logits.\(name): \(value) is out of range") }
       values.append(Double(Float(value)))
     }
     guard logits.count == classes.count else {
