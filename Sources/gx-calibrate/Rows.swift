@@ -67,6 +67,9 @@ struct Rows {
     guard let logits = row["logits"]?.objectValue, logits.count >= 2 else {
       throw GXError("has no logits; gx-infer --logits gives them")
     }
+    guard logits.count <= ConfusionMatrix.classLimit else {
+      throw GXError("logits: \(logits.count) classes are more than the limit of \(ConfusionMatrix.classLimit)")
+    }
     guard let label = row[labelField]?.stringValue else { throw GXError("has no \(labelField)") }
     if classes.isEmpty { classes = logits.map(\.key) }
     var values: [Double] = []

@@ -23,7 +23,7 @@ import Testing
       let scale = Scale(range, ticks: 5, form, isTight: isTight)
       #expect(scale.high > scale.low && (scale.high - scale.low).isFinite)
       #expect((1...20).contains(scale.ticks.count))
-      #expect(scale.ticks.allSatisfy(\.value.isFinite))
+      #expect(scale.ticks.allSatisfy { $0.value.isFinite })
       #expect((0...1).contains(scale.place(range.lowerBound)) && (0...1).contains(scale.place(range.upperBound)))
     }
     #expect(Scale(range, ticks: 5).place(.nan).isNaN)
