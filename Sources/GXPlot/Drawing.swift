@@ -101,7 +101,9 @@ public struct Drawing: Sendable {
     add(to: &marks)
   }
 
+  /// A dot; none where `at` is not finite.
   public mutating func dot(_ at: Point, radius: Double, _ color: Color) {
+    guard at.x.isFinite, at.y.isFinite else { return }
     marks.append(.dot(at, radius: radius, color))
   }
 

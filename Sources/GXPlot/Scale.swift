@@ -16,17 +16,21 @@ public struct Scale: Equatable, Sendable {
   public let ticks: [Tick]
 
   /// - Parameters:
-  ///   - range: the values to show; not finite or of no width, it is widened.
+  ///   - range: the values to show; not finite, it is 0 to 1; of no width, it is widened; of what is larger than
+  ///     2e307, no more than that is shown.
   ///   - count: how many ticks there may be, about.
   ///   - isTight: the axis ends where `range` does, not at the next tick.
   public init(_ range: ClosedRange<Double>, ticks count: Int, _ form: NumberForm = .number, isTight: Bool = false) {
     var (low, high) = (range.lowerBound, range.upperBound)
     if !low.isFinite || !high.isFinite { (low, high) = (0, 1) }
+    // Further apart, their distance or a tick beyond them would not be finite.
+    let most = Double.greatestFiniteMagnitude / 8
+    (low, high) = (low.clamped(to: -most...most), high.clamped(to: -most...most))
     // Less than that, ticks could not be told apart.
     let least = max(low.magnitude, high.magnitude, 1e-300) * 1e-9
     if high - low <= least {
       let half = form == .whole || low.magnitude < 1e-300 ? 0.5 : low.magnitude * 0.1
-      (low, high) = (low - half, high + half)
+      (low, high) = (low - max(half, least), high + max(half, least))
     }
     var step = Self.niceStep((high - low) / Double(max(1, count)))
     if form == .whole { step = max(1, step) }

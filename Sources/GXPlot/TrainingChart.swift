@@ -4,11 +4,16 @@ import GXCore
 public struct TrainingLog: Sendable {
   /// The most epochs.
   public static let limit = 100_000
+  /// The most different losses and scores.
+  public static let nameLimit = 256
+  /// What numbers epochs have.
+  public static let numbers = 0...1_000_000_000
 
   public struct Epoch: Equatable, Sendable {
     /// As the log says; each phase of a training begins anew.
     public let number: Int
     public let phase: String?
+    /// nil where the row has none, or none that is finite.
     public let learningRate: Double?
     /// Losses (in nats) and scores by the log's names, such as `train_loss` or `val_macro_f1`.
     public let values: [String: Double]
@@ -16,33 +21,45 @@ public struct TrainingLog: Sendable {
   }
 
   public private(set) var epochs: [Epoch] = []
-  /// Of all that have a value in some epoch, in the order of their first.
-  public private(set) var names: [String] = []
+  /// Of all that ever had a value, in the order of their first.
+  private var known: [String] = []
 
   public init() {}
 
+  /// Of all that have a value in some epoch, in the order of their first.
+  public var names: [String] { known.filter { name in epochs.contains { $0.values[name] != nil } } }
+
   /// Adds a row. One of an epoch that was there in the same phase takes its place and drops those behind it: training
   /// went on from a checkpoint.
-  /// - Throws: `GXError` where the row is no epoch's, or one more than `limit`.
+  /// Numbers that are not finite are gaps, as `null` is.
+  /// - Throws: `GXError` where the row is no epoch's, or one more than `limit`; then nothing changes.
   public mutating func add(_ row: JSONObject) throws(GXError) {
     guard let number = row["epoch"]?.intValue else { throw GXError("epoch: missing, or no whole number") }
-    let phase = row["phase"]?.stringValue
-    while let last = epochs.last, last.phase == phase, last.number >= number { epochs.removeLast() }
-    guard epochs.count < Self.limit else { throw GXError("more than the limit of \(Self.limit) epochs") }
-    var values: [String: Double] = [:]
+    guard Self.numbers.contains(number) else {
+      throw GXError("epoch: \(number) is not in \(Self.numbers.lowerBound) to \(Self.numbers.upperBound)")
+    }
+    var (values, known): ([String: Double], [String]) = ([:], known)
     for (name, value) in row where name.hasPrefix("train_") || name.hasPrefix("val_") {
       guard let value = value.doubleValue, value.isFinite else { continue }
       values[name] = value
-      if !names.contains(name) { names.append(name) }
+      if known.contains(name) { continue }
+      guard known.count < Self.nameLimit else {
+        throw GXError("\(name): one more than the limit of \(Self.nameLimit) losses and scores")
+      }
+      known.append(name)
     }
     guard !values.isEmpty else { throw GXError("epoch \(number) has no train_… or val_… number") }
+    let phase = row["phase"]?.stringValue
+    while let last = epochs.last, last.phase == phase, last.number >= number { epochs.removeLast() }
+    guard epochs.count < Self.limit else { throw GXError("more than the limit of \(Self.limit) epochs") }
+    self.known = known
     epochs.append(
       Epoch(
-        number: number, phase: phase, learningRate: row["lr"]?.doubleValue, values: values,
-        isBest: row["best"]?.boolValue ?? false))
+        number: number, phase: phase, learningRate: row["lr"]?.doubleValue.flatMap { $0.isFinite ? $0 : nil },
+        values: values, isBest: row["best"]?.boolValue ?? false))
   }
 
-  /// The epochs counted through all phases.
+  /// The epochs counted through all phases; never less than the one before.
   var positions: [Double] {
     var (offset, previous) = (0, 0)
     return epochs.indices.map { i in
@@ -153,9 +170,11 @@ public struct TrainingChart: Chart {
   private func rate(on drawing: inout Drawing, in area: Rect) {
     let xs = log.positions
     let rates = log.epochs.map { $0.learningRate ?? .nan }
+    // It stands on zero, wherever it lies.
+    let known = rates.filter(\.isFinite) + [0]
     let axes = drawing.axes(
       in: area, x: { Scale((xs.first ?? 1)...(xs.last ?? 1), ticks: $0, .whole, isTight: true) }, named: "",
-      y: { Scale(0...(rates.filter(\.isFinite).max() ?? 1), ticks: max(1, $0)) }, named: "learning rate")
+      y: { Scale(known.min()!...known.max()!, ticks: max(1, $0)) }, named: "learning rate")
     let points = zip(xs, rates).map { axes.point($0, $1) }
     drawing.line(points, Stroke(drawing.theme.muted, width: drawing.medium.lineWidth * 0.75))
     if points.count == 1 { drawing.dot(points[0], radius: drawing.medium == .page ? 2.5 : 1, drawing.theme.muted) }

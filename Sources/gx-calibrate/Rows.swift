@@ -67,12 +67,16 @@ struct Rows {
     guard let logits = row["logits"]?.objectValue, logits.count >= 2 else {
       throw GXError("has no logits; gx-infer --logits gives them")
     }
+    guard logits.count <= ConfusionMatrix.classLimit else {
+      throw GXError("logits: \(logits.count) classes are more than the limit of \(ConfusionMatrix.classLimit)")
+    }
     guard let label = row[labelField]?.stringValue else { throw GXError("has no \(labelField)") }
     if classes.isEmpty { classes = logits.map(\.key) }
     var values: [Double] = []
     for name in classes {
       guard let value = logits[name]?.doubleValue, value.isFinite else { throw GXError("logits.\(name): no number") }
       // gx-infer has floats, of which the text is the shortest that tells them apart.
+      guard Float(value).isFinite else { throw GXError("logits.\(name): \(value) is out of range") }
       values.append(Double(Float(value)))
     }
     guard logits.count == classes.count else {

@@ -71,17 +71,22 @@ import Testing
       (#"{"id":"t6","label":"a","logits":{"a":1,"b":0,"c":0}}"#, "line 21 (t6): logits.c: there is no such class"),
       (#"{"id":"t7","label":"a","logits":{"a":1,"b":0},"calibrated":true}"#, "line 21 (t7): is calibrated already"),
       (#"{"id":"t8","label":"a","logits":{"a":1,"b":0},"classifier":1}"#, "line 21 (t8): classifier 1 is not like"),
+      (#"{"id":"t9","label":"a","logits":{"a":1e300,"b":0}}"#, "line 21 (t9): logits.a: 1e+300 is out of range"),
       ("{", "line 21: "),
     ] {
       try Data((good + line + "\n").utf8).write(to: scratch / "rows")
       let run = shell("gx-calibrate -o out < rows")
       #expect(run.status == 1 && run.stderr.contains(message) && !exists("out"), "\(run.stderr)")
     }
-    try Data((good + #"{"id":"t9","split":"train","label":"a"}"# + "\n").utf8).write(to: scratch / "rows")
+    try Data((good + #"{"id":"t10","split":"train","label":"a"}"# + "\n").utf8).write(to: scratch / "rows")
     #expect(shell("gx-calibrate --split val < rows").status == 0, "rows that do not count may be anything")
-    try Data((good + #"{"id":"t10","error":"torn"}"# + "\n").utf8).write(to: scratch / "rows")
+    try Data((good + #"{"id":"t11","error":"torn"}"# + "\n").utf8).write(to: scratch / "rows")
     #expect(shell("gx-calibrate < rows").status == 3)
     #expect(shell("gx-calibrate --max-errors 1 < rows").status == 0)
+
+    let many = (0...1000).map { "\"\($0)\":0" }.joined(separator: ",")
+    try Data(("{\"label\":\"1\",\"logits\":{\(many)}}\n").utf8).write(to: scratch / "wide")
+    #expect(shell("gx-calibrate < wide").stderr.contains("logits: 1001 classes are more than the limit of 1000"))
 
     let few = shell("head -n 8 rows | gx-calibrate --conformal 0.9")
     #expect(few.status == 1 && few.stderr.contains("8 records are too few to promise a coverage of 0.9: it takes 9"))

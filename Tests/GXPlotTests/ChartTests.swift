@@ -146,6 +146,8 @@ private let names = ["spiral", "<b>&\"'\u{1}", String(repeating: "long name ", c
     try log.add(["epoch": 3, "train_loss": 9])
     #expect(log.epochs.map(\.number) == [1, 2, 3])
     #expect(log.epochs.last?.values == ["train_loss": 9])
+    try log.add(["epoch": 1, "val_loss": 1])
+    #expect(log.names == ["val_loss"])
   }
 
   @Test func rowsOfOtherKindsAreRefused() {
@@ -153,7 +155,44 @@ private let names = ["spiral", "<b>&\"'\u{1}", String(repeating: "long name ", c
     #expect(throws: GXError.self) { try log.add(["id": "a", "prediction": "spiral"]) }
     #expect(throws: GXError.self) { try log.add(["epoch": 1, "train_loss": .null]) }
     #expect(throws: GXError.self) { try log.add(["epoch": 1.5, "train_loss": 1]) }
-    #expect(log.epochs.isEmpty)
+    for number: JSON in [-1, .int(.min), .int(.max), 1e18] {
+      let error = #expect(throws: GXError.self) { try log.add(["epoch": number, "train_loss": 1]) }
+      #expect("\(error!)".hasPrefix("epoch: "))
+    }
+    var many: JSONObject = ["epoch": 1]
+    for i in 0...TrainingLog.nameLimit { many["val_\(i)"] = 1 }
+    #expect(throws: GXError.self) { try log.add(many) }
+    #expect(log.epochs.isEmpty && log.names.isEmpty)
+  }
+
+  @Test func aRowThatIsRefusedTakesNothingAway() throws {
+    var log = try log(5)
+    #expect(throws: GXError.self) { try log.add(["epoch": 3, "train_loss": .null]) }
+    #expect(log.epochs.count == 5)
+  }
+
+  /// Losses that run away, rates that are none: whatever is a number is drawn, and what is none is a gap.
+  @Test(
+    arguments: [
+      [["epoch": 1, "lr": -1, "train_loss": 1]], [["epoch": 1, "lr": -1e19, "train_loss": 1]],
+      [["epoch": 1, "lr": 1e308, "train_loss": 1], ["epoch": 2, "lr": -1e308, "train_loss": 1]],
+      [["epoch": 1, "lr": .number("1e999"), "train_accuracy": .number("1e999"), "train_loss": 1]],
+      [["epoch": 1, "train_loss": 1e308], ["epoch": 2, "train_loss": -1e308], ["epoch": 3, "train_loss": 1]],
+      [["epoch": 1_000_000_000, "val_accuracy": 1e308]], [["epoch": 0, "val_loss": -0.0, "lr": 0]],
+      // What the first says is no more.
+      [["epoch": 1, "train_loss": 1, "val_accuracy": 1], ["epoch": 1, "val_accuracy": 0.5]],
+      [["phase": "a", "epoch": 1_000_000_000, "val_loss": 1], ["phase": "b", "epoch": 0, "val_loss": 2]],
+    ] as [[JSONObject]])
+  func oddNumbersAreDrawn(_ rows: [JSONObject]) throws {
+    var log = TrainingLog()
+    for row in rows { try log.add(row) }
+    let chart = TrainingChart(log)
+    #expect(Elements(chart.drawing().svg()) != nil)
+    #expect(throws: Never.self) { try chart.drawing().png() }
+    #expect(chart.drawing(width: 160, height: 92, medium: .terminal).text(colors: .none).count == 23)
+    for mark in chart.drawing().marks {
+      if case .dot(let at, _, _) = mark { #expect(at.x.isFinite && at.y.isFinite) }
+    }
   }
 }
 

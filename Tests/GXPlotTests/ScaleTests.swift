@@ -14,14 +14,17 @@ import Testing
 
   @Test(arguments: [
     (0, 0), (5, 5), (-3, -3), (1e300, 1e300), (0, .infinity), (0, .leastNonzeroMagnitude), (1, 1 + 1e-15),
+    (-1e308, 1e308), (0, .greatestFiniteMagnitude), (-.greatestFiniteMagnitude, .greatestFiniteMagnitude),
+    (1e308, 1e308), (1e18, 1e18), (-1e19, 2), (9.1e18, 9.2e18),
   ])
   func anyRangeHasTicksAndPlaces(_ low: Double, _ high: Double) {
     let range = low...high
-    for isTight in [false, true] {
-      let scale = Scale(range, ticks: 5, isTight: isTight)
-      #expect(scale.high > scale.low && scale.low.isFinite && scale.high.isFinite)
+    for (isTight, form) in [(false, NumberForm.number), (true, .number), (false, .whole), (true, .whole)] {
+      let scale = Scale(range, ticks: 5, form, isTight: isTight)
+      #expect(scale.high > scale.low && (scale.high - scale.low).isFinite)
       #expect((1...20).contains(scale.ticks.count))
-      #expect((0...1).contains(scale.place(range.lowerBound)))
+      #expect(scale.ticks.allSatisfy { $0.value.isFinite })
+      #expect((0...1).contains(scale.place(range.lowerBound)) && (0...1).contains(scale.place(range.upperBound)))
     }
     #expect(Scale(range, ticks: 5).place(.nan).isNaN)
   }
