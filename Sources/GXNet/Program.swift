@@ -29,11 +29,13 @@ final class Buffer {
   static func pinned(_ layout: Layout) throws -> Buffer {
     let buffer = Buffer(layout, pinned: true)
     let byteCount = max(layout.byteCount, 1)
-    // Weights that come from memory for each picture come faster from huge pages.
-    let page = byteCount >= hugePage ? hugePage : 64
-    let size = (byteCount + page - 1) & ~(page - 1)
-    guard let memory = aligned_alloc(page, size) else { throw outOfMemory(byteCount) }
-    if page == hugePage { madvise(memory, size, MADV_HUGEPAGE) }
+    let size = (byteCount + 63) & ~63
+    var memory: UnsafeMutableRawPointer?
+    guard posix_memalign(&memory, size < hugePage ? 64 : hugePage, size) == 0, let memory else {
+      throw outOfMemory(byteCount)
+    }
+    // Weights that come from memory for each picture come faster from huge pages; one that is not full would waste it.
+    if size >= hugePage { madvise(memory, size / hugePage * hugePage, MADV_HUGEPAGE) }
     memset(memory, 0, byteCount)
     buffer.own = memory
     return buffer
