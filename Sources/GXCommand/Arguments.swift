@@ -52,6 +52,9 @@ public struct Arguments: Sendable {
     return value
   }
 
+  /// How many replicates intervals are taken from.
+  public func bootstrap() throws -> Int { try int("bootstrap", in: 0...1_000_000) ?? 1000 }
+
   /// One of a set of names.
   public func choice<T: CaseIterable & RawRepresentable>(_ option: String, _ type: T.Type) throws -> T?
   where T.RawValue == String {

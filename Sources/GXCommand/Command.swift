@@ -26,6 +26,11 @@ public struct Option: Sendable {
     "output", "o", "FILE", "write to FILE, which appears only when all went well, instead of stdout")
   public static let jobs = Option("jobs", "j", "N", "worker threads; the output is the same for any N [all cores]")
   public static let seed = Option("seed", "s", "N", "seed of all random numbers [0]")
+  /// Of commands that judge rows with labels.
+  public static let truth = Option("label", "l", "FIELD", "the field that holds the truth [label]")
+  public static let rowSplits = Option("split", nil, "A,B", "only rows of these splits")
+  public static let bootstrap = Option(
+    "bootstrap", "b", "N", "replicates that the intervals are taken from; 0 for none [1000]")
   public static let maxErrors = Option(
     "max-errors", nil, "N|P%", "exit 0, not 3, with up to N (or P percent) failed records [0]")
   public static let profile = Option(

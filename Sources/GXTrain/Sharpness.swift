@@ -1,11 +1,10 @@
 import GXNet
 
 /// Sharpness-aware minimisation (Foret et al. 2021, algorithm 1 with p = 2): the step is made from where the weights are,
-/// by the gradient from where, within a radius, the batch's loss is worst to first order. Minima that are found so are
-/// flatter, and lean less on single labels.
+/// by the gradient from where, within a radius, the batch's loss is worst to first order, which leads to flatter minima.
 final class Sharpness {
   /// How far the weights go for the gradient, by the Euclidean norm of all of them together.
-  let radius: Double
+  private let radius: Double
   private let parameters: [Parameter]
   /// What comes back as it was: the weights, and the running statistics, which are of the weights' own place.
   private let kept: [(array: Parameter, values: UnsafeMutableBufferPointer<Float>)]

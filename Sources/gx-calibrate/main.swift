@@ -40,10 +40,7 @@ let command = Command(
     Option("conformal", nil, "COVERAGE", "also the threshold of prediction sets with this coverage, such as 0.9"),
     Option("method", nil, "NAME", "of the sets: lac or aps [lac]"),
     Option("precision", nil, "P", "also the least confidence for a precision of P, such as 0.95"),
-    Option("label", "l", "FIELD", "the field that holds the truth [label]"),
-    Option("split", nil, "A,B", "only rows of these splits"),
-    Option("bootstrap", "b", "N", "replicates that the intervals are taken from; 0 for none [1000]"),
-    .seed, .output, .maxErrors,
+    .truth, .rowSplits, .bootstrap, .seed, .output, .maxErrors,
   ],
   examples: [
     "gx-cat --split val galaxies.tar | gx-infer --logits -m a.safetensors | gx-calibrate -m a.safetensors -o b.safetensors",
@@ -57,7 +54,7 @@ command.main { arguments in
   let precision = try arguments.double("precision", in: share)
   let method = try arguments.choice("method", ConformalSets.Score.self)
   if method != nil && coverage == nil { throw UsageError("--method NAME is for --conformal COVERAGE") }
-  let replicates = try arguments.int("bootstrap", in: 0...1_000_000) ?? 1000
+  let replicates = try arguments.bootstrap()
   let seed = try arguments.seed()
   let path = arguments.string("model")
   if path != nil && !arguments.has("output") { throw UsageError("-m MODEL needs -o NEW") }

@@ -40,13 +40,11 @@ let command = Command(
     """,
   options: [
     Option("json", nil, nil, "one JSON object instead of the tables"),
-    Option("label", "l", "FIELD", "the field that holds the truth [label]"),
-    Option("split", nil, "A,B", "only rows of these splits"),
+    .truth, .rowSplits,
     Option("group", "g", "FIELD", "tell the scores by this field's values too"),
     Option("compare", "c", "OTHER", "compare with the predictions of this file"),
     Option("suspects", nil, nil, "write the labels that are probably wrong instead, the worst first"),
-    Option("bootstrap", "b", "N", "replicates that the intervals are taken from; 0 for none [1000]"),
-    .seed, .output, .maxErrors,
+    .bootstrap, .seed, .output, .maxErrors,
   ],
   examples: [
     "gx-infer -m galaxy.safetensors < test.tar | gx-eval",
@@ -56,7 +54,7 @@ let command = Command(
   ])
 
 command.main { arguments in
-  let replicates = try arguments.int("bootstrap", in: 0...1_000_000) ?? 1000
+  let replicates = try arguments.bootstrap()
   let seed = try arguments.seed()
   let label = arguments.string("label") ?? "label"
   let splits = arguments.string("split").map { Set($0.split(separator: ",").map(String.init)) }

@@ -36,7 +36,7 @@ let command = Command(
     Option("split", nil, "A,B", "judge the records of these splits [test, or val, or those without]"),
     Option("title", "t", "TEXT", "the page's title"),
     Option("pictures", "n", "N", "how many mistakes, and suspects, are shown, up to 100 [12]"),
-    Option("bootstrap", "b", "N", "replicates that the intervals are taken from; 0 for none [1000]"),
+    .bootstrap,
     Option(
       "assume-ops", nil, "WHAT",
       "count records without \"ops\" as prepared like the training pictures (all), or as merely decoded (none)"),
@@ -52,7 +52,7 @@ command.main { arguments in
   try arguments.expectNoOperands()
   let assumption = try arguments.choice("assume-ops", Provenance.Assumption.self)
   let pictures = try arguments.int("pictures", in: 0...100) ?? 12
-  let replicates = try arguments.int("bootstrap", in: 0...100_000) ?? 1000
+  let replicates = try arguments.bootstrap()
   let seed = try arguments.seed()
   let splits = arguments.string("split").map { $0.split(separator: ",").map(String.init) }
   let predictions = arguments.string("predictions")
