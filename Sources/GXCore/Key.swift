@@ -61,11 +61,36 @@ public enum Key {
 
   /// The name of a picture: its path without the extension, and without a leading `./`.
   public static func id(path: String) -> String {
-    var id = Substring(path)
-    while id.hasPrefix("./") { id = id.dropFirst(2) }
+    var id = name(path)
     let start = id.lastIndex(of: "/").map(id.index(after:)) ?? id.startIndex
     if let dot = id[start...].lastIndex(of: "."), dot != start { id = id[..<dot] }
     return String(id)
+  }
+
+  private static func name(_ path: String) -> Substring {
+    var name = Substring(path)
+    while name.hasPrefix("./") { name = name.dropFirst(2) }
+    return name
+  }
+
+  /// The names of pictures that are known together: `id(path:)`, but where that is not enough to tell two of them
+  /// apart, with the extension. Paths are compared by their bytes.
+  public static func ids(paths: [String]) -> [String] {
+    let names = paths.map { String(name($0)) }
+    var ids = paths.map(id(path:))
+    // An id that was lengthened may be the short one of yet another.
+    while true {
+      var owners: [[UInt8]: Int] = [:]
+      var shared: Set<[UInt8]> = []
+      for i in ids.indices {
+        let id = Array(ids[i].utf8)
+        let owner = owners[id] ?? i
+        owners[id] = owner
+        if !names[owner].utf8.elementsEqual(names[i].utf8) { shared.insert(id) }
+      }
+      if shared.isEmpty { return ids }
+      for i in ids.indices where shared.contains(Array(ids[i].utf8)) { ids[i] = names[i] }
+    }
   }
 }
 
