@@ -9,13 +9,12 @@
 #include <string.h>
 #include "library.h"
 
-#define GX_PNG_FUNCTIONS(F)                                                                                          \
-  F(png_create_read_struct) F(png_create_info_struct) F(png_destroy_read_struct) F(png_error) F(png_set_read_fn)     \
-  F(png_set_crc_action) F(png_set_benign_errors) F(png_set_keep_unknown_chunks) F(png_set_chunk_malloc_max)          \
-  F(png_set_user_limits) F(png_read_info) F(png_get_image_width) F(png_get_image_height) F(png_get_color_type)       \
-  F(png_get_valid) F(png_set_expand) F(png_set_strip_16) F(png_set_interlace_handling) F(png_read_update_info)       \
-  F(png_get_rowbytes) F(png_read_row) F(png_read_end) F(png_get_eXIf_1) F(png_image_write_to_memory)                 \
-  F(png_image_free)
+#define GX_PNG_FUNCTIONS(F)                                                                                           \
+  F(png_create_read_struct) F(png_create_info_struct) F(png_destroy_read_struct) F(png_error) F(png_set_read_fn)      \
+  F(png_set_crc_action) F(png_set_benign_errors) F(png_set_keep_unknown_chunks) F(png_set_chunk_malloc_max)           \
+  F(png_set_user_limits) F(png_read_info) F(png_get_image_width) F(png_get_image_height) F(png_get_color_type)        \
+  F(png_get_valid) F(png_set_expand) F(png_set_strip_16) F(png_set_interlace_handling) F(png_read_update_info)        \
+  F(png_get_rowbytes) F(png_read_row) F(png_read_end) F(png_image_write_to_memory) F(png_image_free)
 GX_LIBRARY(gx_png, "libpng16.so.16", "libpng16-16", GX_PNG_FUNCTIONS)
 
 /// A PNG file that is being read.
@@ -45,7 +44,11 @@ static inline void gx_png_fail(png_structp png, png_const_charp message) {
   longjmp(file->failed, 1);
 }
 
-static inline void gx_png_warn(png_structp png, png_const_charp message) { (void)png, (void)message; }
+/// A wrong checksum of a chunk that says nothing of the pixels is passed over; of tRNS, it is not known what is
+/// transparent, and of eXIf, which side is up.
+static inline void gx_png_warn(png_structp png, png_const_charp message) {
+  if (!strcmp(message, "tRNS: CRC error") || !strcmp(message, "eXIf: CRC error")) gx_png_fail(png, message);
+}
 
 static inline void gx_png_take(png_structp png, png_bytep out, size_t count) {
   gx_png_file *file = *gx_png_current();
@@ -78,14 +81,13 @@ static inline gx_png_file *gx_png_open(const gx_png *library, const uint8_t *byt
   }
   png_structp png = file->png;
   library->png_set_read_fn(png, file, gx_png_take);
-  // Any damage is an error, also where libpng would guess.
-  library->png_set_crc_action(png, PNG_CRC_ERROR_QUIT, PNG_CRC_ERROR_QUIT);
+  // Any damage of the pixels is an error, also where libpng would guess.
+  library->png_set_crc_action(png, PNG_CRC_ERROR_QUIT, PNG_CRC_WARN_DISCARD);
   library->png_set_benign_errors(png, 0);
-  // Of what surrounds the pixels, only eXIf (and tRNS) is read: the rest, compressed texts and profiles
-  // above all, is skipped without taking memory.
+  // Of what surrounds the pixels, only tRNS is read: the rest, compressed texts and profiles above all, is skipped
+  // without taking memory. No chunk is longer than the file.
   library->png_set_keep_unknown_chunks(png, PNG_HANDLE_CHUNK_NEVER, NULL, -1);
-  library->png_set_keep_unknown_chunks(png, PNG_HANDLE_CHUNK_AS_DEFAULT, (png_const_bytep) "eXIf", 1);
-  library->png_set_chunk_malloc_max(png, 1 << 20);
+  library->png_set_chunk_malloc_max(png, count);
   library->png_set_user_limits(png, 0x7fffffff, 0x7fffffff);
   library->png_read_info(png, file->info);
   file->width = library->png_get_image_width(png, file->info);
@@ -114,12 +116,4 @@ static inline int gx_png_read(gx_png_file *file, uint8_t *pixels) {
     for (uint32_t y = 0; y < file->height; y++) library->png_read_row(png, pixels + y * stride, NULL);
   library->png_read_end(png, file->info);
   return 1;
-}
-
-/// The eXIf chunk's bytes, or NULL. They live until `gx_png_close`.
-static inline const uint8_t *gx_png_exif(gx_png_file *file, uint32_t *count) {
-  *gx_png_current() = file;
-  png_bytep exif = NULL;
-  if (setjmp(file->failed)) return NULL;
-  return file->library->png_get_eXIf_1(file->png, file->info, count, &exif) ? exif : NULL;
 }

@@ -46,24 +46,34 @@ private final class JPEGFile: PictureFile {
     isCMYK ? try rgb(invertedCMYK: decompress(4, TJPF_CMYK)) : try decompress(3, TJPF_RGB)
   }
 
-  /// Damage that libjpeg-turbo only warns of (a bad code, an early end) is an error here. Warnings that
-  /// say nothing of the pixels are passed over; as they come with the header, one of them being the last
-  /// warning means that there was no other.
+  /// Damage that libjpeg-turbo only warns of (a bad code, an early end) is an error here. Warnings that say nothing of
+  /// the pixels are passed over. What is told is the last warning alone: these come with the header, so that one of
+  /// them being the last means that there was no other.
   private static let harmless = ["Unknown Adobe color transform code", "Warning: unknown JFIF revision number"]
+  /// So ends the warning of bytes between the scan, which is whole, and the end mark. It can only be the last; that it
+  /// is the first as well is seen by stopping there.
+  private static let extraneous = "extraneous bytes before marker 0xd9"
 
   private func decompress(_ channels: Int, _ format: TJPF) throws -> Tensor {
     try Tensor(.u8, [height, width, channels]) { out in
       let pixels = out.baseAddress!.assumingMemoryBound(to: UInt8.self)
       let data = bytes.bindMemory(to: UInt8.self).baseAddress!
-      let status = turbo.pointee.tjDecompress2(
-        handle, data, UInt(bytes.count), pixels, Int32(width), 0, Int32(height), Int32(format.rawValue),
-        TJFLAG_ACCURATEDCT | TJFLAG_LIMITSCANS)
-      guard status == 0 else {
-        let error = fault(turbo, handle)
+      func fault(stoppingAtWarnings flag: Int32 = 0) -> (error: GXError, isWarning: Bool)? {
+        let status = turbo.pointee.tjDecompress2(
+          handle, data, UInt(bytes.count), pixels, Int32(width), 0, Int32(height), Int32(format.rawValue),
+          TJFLAG_ACCURATEDCT | TJFLAG_LIMITSCANS | flag)
+        if status == 0 { return nil }
         let isWarning = turbo.pointee.tjGetErrorCode(handle) == Int32(TJERR_WARNING.rawValue)
-        if isWarning && Self.harmless.contains(where: { error.message.contains($0) }) { return }
-        throw error
+        return (GXImage.fault(turbo, handle), isWarning)
       }
+      guard let (error, isWarning) = fault() else { return }
+      if isWarning && Self.harmless.contains(where: { error.message.contains($0) }) { return }
+      if isWarning && error.message.hasSuffix(Self.extraneous) {
+        let first = fault(stoppingAtWarnings: TJFLAG_STOPONWARNING)?.error
+        if first == error { return }
+        throw first ?? error
+      }
+      throw error
     }
   }
 }

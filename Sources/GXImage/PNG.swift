@@ -13,10 +13,12 @@ extension PictureCodec {
 }
 
 private final class PNGFile: PictureFile {
+  private let bytes: UnsafeRawBufferPointer
   private let file: UnsafeMutablePointer<gx_png_file>
   let dtype = DType.u8
 
   init(_ bytes: UnsafeRawBufferPointer) throws {
+    self.bytes = bytes
     let data = bytes.bindMemory(to: UInt8.self).baseAddress!
     guard let file = gx_png_open(try library.functions(), data, bytes.count) else {
       throw GXError("no memory for a decoder")
@@ -30,10 +32,19 @@ private final class PNGFile: PictureFile {
   var width: Int { Int(file.pointee.width) }
   var height: Int { Int(file.pointee.height) }
 
+  /// What the first eXIf chunk tells. Chunks are a length, four letters, a payload and a checksum, which libpng has
+  /// looked at.
   var orientation: Orientation {
-    var count: UInt32 = 0
-    guard let exif = gx_png_exif(file, &count) else { return .upright }
-    return Orientation(exif: UnsafeRawBufferPointer(start: exif, count: Int(count)))
+    var at = 8
+    while at + 12 <= bytes.count {
+      let length = Int(UInt32(bigEndian: bytes.loadUnaligned(fromByteOffset: at, as: UInt32.self)))
+      guard at + 12 + length <= bytes.count else { break }
+      if bytes[at + 4..<at + 8].elementsEqual("eXIf".utf8) {
+        return Orientation(exif: UnsafeRawBufferPointer(rebasing: bytes[at + 8..<at + 8 + length]))
+      }
+      at += 12 + length
+    }
+    return .upright
   }
 
   func pixels() throws -> Tensor {

@@ -87,6 +87,64 @@ import Testing
     #expect(picture == (try decode(png)))
   }
 
+  /// Bytes that belong to nothing, between a scan that is whole and the end mark: cameras and web sites write such files.
+  @Test(arguments: ["420.jpg", "444-progressive.jpg", "grey.jpg", "cmyk.jpg", "restart.jpg", "exif6.jpg"])
+  func extraneousBytesBeforeTheEndDoNoHarm(name: String) throws {
+    let whole = try Fixture.bytes("codec/\(name)")
+    let pixels = try decode(whole)
+    let end = whole.count - 2
+    #expect(Array(whole[end...]) == [0xff, 0xd9])
+    for extra in [[0x7f], [0, 0, 0, 0, 0, 0, 0], [UInt8](repeating: 0x7f, count: 300)] as [[UInt8]] {
+      #expect(try decode(whole[..<end] + extra + whole[end...]) == pixels, "\(extra.count) bytes")
+    }
+    // They hide no damage that libjpeg warns of before them.
+    var damaged = whole[..<(whole.count - 40)] + [0xff, 0x00] + [UInt8](repeating: 0xff, count: 30)
+    damaged += [0x7f, 0x7f, 0x7f, 0x7f, 0x7f, 0x7f, 0xff, 0xd9]
+    #expect(throws: GXError.self) { try decode(Array(damaged)) }
+  }
+
+  @Test func extraneousBytesBeforeARestartMarkerAreAnError() throws {
+    let whole = try Fixture.bytes("codec/restart.jpg")
+    let marker = try #require((0..<whole.count - 1).first { whole[$0] == 0xff && whole[$0 + 1] == 0xd0 })
+    let error = #expect(throws: GXError.self) {
+      try decode(whole[..<marker] + [UInt8](repeating: 0x7f, count: 9) + whole[marker...])
+    }
+    #expect(error!.message.contains("marker 0xd0"), "\(error!.message)")
+  }
+
+  /// What is wrong with a chunk that says nothing of the pixels does no harm; a critical chunk's checksum must hold, and
+  /// so must those of transparency and orientation.
+  @Test func badAncillaryChunksDoNoHarm() throws {
+    let png = try Fixture.bytes("codec/rgb8.png")
+    let pixels = try decode(png)
+    let behindHeader = 8 + 25
+    func with(_ chunk: [UInt8], before place: Int = behindHeader) throws -> Tensor {
+      try decode(png[..<place] + chunk + png[place...])
+    }
+    func broken(_ chunk: [UInt8]) -> [UInt8] { chunk.dropLast() + [chunk.last! ^ 1] }
+    for name in ["tEXt", "gAMA", "iCCP", "abCd", "acTL", "fdAT", "tIME", "sRGB"] {
+      for data in [[], [1], [UInt8](repeating: 7, count: 3_000_000)] as [[UInt8]] {
+        #expect(try with(chunk(name, data)) == pixels, "\(name)")
+        #expect(try with(broken(chunk(name, data))) == pixels, "\(name) with a wrong checksum")
+        #expect(try with(broken(chunk(name, data)), before: png.count - 12) == pixels, "\(name) at the end")
+      }
+    }
+    // Nonsense in eXIf is upright, as in a JPEG; two of them are none too many.
+    #expect(try with(chunk("eXIf", [1, 2, 3])) == pixels)
+    #expect(try with(chunk("eXIf", Array("nonsense".utf8)) + chunk("eXIf", [])) == pixels)
+    for name in ["eXIf", "tRNS"] {
+      #expect(throws: GXError("PNG: \(name): CRC error")) { try with(broken(chunk(name, [0, 1, 0, 2, 0, 3]))) }
+    }
+    for name in ["IHDR", "IDAT", "IEND"] {
+      let at = try #require((8..<png.count - 4).first { png[$0..<$0 + 4].elementsEqual(name.utf8) })
+      var bytes = png
+      bytes[at + 4 + bytes[at - 4..<at].reduce(0) { $0 << 8 | Int($1) }] ^= 1
+      #expect(throws: GXError.self, "\(name)") { try decode(bytes) }
+    }
+    // An unknown critical chunk may change everything.
+    #expect(throws: GXError.self) { try with(chunk("ABCD", [1])) }
+  }
+
   /// Any mutation either decodes or is an error; it neither crashes nor hangs. GX_FUZZ_SECONDS makes it
   /// last longer.
   @Test func mutationsDoNoHarm() throws {
