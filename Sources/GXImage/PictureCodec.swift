@@ -19,6 +19,7 @@ public struct PictureCodec: Sendable {
   public static let all: [PictureCodec] = [
     .jpeg,
     .png,
+    .webp,
   ]
 }
 

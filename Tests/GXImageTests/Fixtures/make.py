@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 """Makes the golden files beside it with Pillow and NumPy. The tests themselves need no Python.
 
-    make.py [resize] [codec]        (both if none is named)
+    make.py [resize] [codec] [webp]        (all if none is named)
 
 resize/: inputs and Pillow's results as .npy, and cases.json: one op (as in a record's `ops`) a case.
+webp/:   WebP files, likewise with Pillow's pixels.
 codec/:  small drawn pictures in every kind of JPEG and PNG, each with Pillow's pixels as .npy.
 """
 import ctypes, io, json, os, struct, sys, zlib
@@ -207,12 +208,71 @@ def codec_goldens():
         exif = Image.Exif()
         exif[0x0112] = orientation
         save(f"exif{orientation}.png", png(samples(8, 3), 8, 2, exif=exif.tobytes()[6:], exif_last=last))
+    jpeg("markers.jpg", quality=70, restart_marker_blocks=2)
     with open(os.path.join(out, "cases.json"), "w") as file:
         file.write("[\n" + ",\n".join(json.dumps(c) for c in cases) + "\n]\n")
 
 
+def goldens(folder, files):
+    """Writes (name, data, pixels, tolerance) and what the tests read of them."""
+    out = os.path.join(HERE, folder)
+    os.makedirs(out, exist_ok=True)
+    cases = []
+    for name, data, pixels, tolerance in files:
+        with open(os.path.join(out, name), "wb") as file:
+            file.write(data)
+        np.save(os.path.join(out, name + ".npy"), pixels)
+        cases.append({"file": name, "tolerance": tolerance})
+    with open(os.path.join(out, "cases.json"), "w") as file:
+        file.write("[\n" + ",\n".join(json.dumps(c) for c in cases) + "\n]\n")
+
+
+def webp_goldens():
+    files = []
+
+    def save(name, image, tolerance=0, **options):
+        buffer = io.BytesIO()
+        image.save(buffer, "WEBP", **options)
+        data = buffer.getvalue()
+        files.append((name, data, pillow_rgb(data), tolerance))
+        return data
+
+    rgb, rgba = Image.fromarray(picture(13, 19)), Image.fromarray(picture(13, 19, 4), "RGBA")
+    save("lossy.webp", rgb, 1, quality=80)
+    save("lossy-poor.webp", rgb, 1, quality=5, method=6)
+    save("lossy-alpha.webp", rgba, 1, quality=80)
+    save("lossy-alpha-exact.webp", rgba, 1, quality=80, alpha_quality=50, exact=True)
+    save("lossless.webp", rgb, lossless=True)
+    save("lossless-alpha.webp", rgba, lossless=True, exact=True)
+    save("palette.webp", rgb.quantize(12).convert("RGB"), lossless=True)
+    save("pixel.webp", Image.fromarray(picture(1, 1)), lossless=True)
+    for orientation in range(1, 9):
+        exif = Image.Exif()
+        exif[0x0112] = orientation
+        data = save(f"exif{orientation}.webp", rgb, lossless=True, exif=exif)
+    frames = [Image.fromarray(picture(13, 19, 4), "RGBA") for _ in range(3)]
+    save("animated.webp", frames[0], save_all=True, append_images=frames[1:], lossless=True, exact=True)
+    save("animated-lossy.webp", frames[1].convert("RGB"), 1, save_all=True, append_images=[rgb], quality=70)
+    # A first frame that fills a part of the canvas alone: what Pillow does not write, but reads.
+    small = io.BytesIO()
+    Image.fromarray(picture(5, 7, 4), "RGBA").save(small, "WEBP", quality=80)
+    def number(value): return struct.pack("<I", value)[:3]
+    def chunk(name, data): return name + struct.pack("<I", len(data)) + data + b"\0" * (len(data) % 2)
+    body = small.getvalue()[12:]
+    first = body[18:] if body[:4] == b"VP8X" else body
+    frame = number(4 // 2) + number(6 // 2) + number(7 - 1) + number(5 - 1) + number(100) + b"\0" + first
+    data = b"WEBP" + chunk(b"VP8X", b"\x12\0\0\0" + number(19 - 1) + number(13 - 1)) \
+        + chunk(b"ANIM", b"\xff\xff\xff\xff\0\0") + chunk(b"ANMF", frame)
+    data = b"RIFF" + struct.pack("<I", len(data)) + data
+    files.append(("animated-part.webp", data, pillow_rgb(data), 1))
+    goldens("webp", files)
+
+
 if __name__ == "__main__":
-    wanted = sys.argv[1:] or ["resize", "codec"]
+    wanted = sys.argv[1:] or ["resize", "codec", "webp"]
+    if "webp" in wanted:
+        RNG = np.random.default_rng(3)
+        webp_goldens()
     if "resize" in wanted:
         RNG = np.random.default_rng(1)
         resize_goldens()
