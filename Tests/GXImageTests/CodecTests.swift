@@ -33,7 +33,7 @@ import Testing
 
   /// A file that ends anywhere before its end is refused, and so is what lacks only its end mark.
   @Test(arguments: [
-    "codec/420.jpg", "codec/422-progressive.jpg", "codec/cmyk.jpg", "codec/rgb8.png", "codec/palette4-interlaced.png",
+    "codec/420.jpg", "codec/markers.jpg", "codec/422-progressive.jpg", "codec/cmyk.jpg", "codec/rgb8.png", "codec/palette4-interlaced.png",
     "webp/lossy.webp", "webp/lossless-alpha.webp", "webp/exif6.webp", "webp/animated.webp",
   ])
   func everyTruncationIsAnError(name: String) throws {

@@ -208,7 +208,7 @@ def codec_goldens():
         exif = Image.Exif()
         exif[0x0112] = orientation
         save(f"exif{orientation}.png", png(samples(8, 3), 8, 2, exif=exif.tobytes()[6:], exif_last=last))
-    jpeg("markers.jpg", quality=70, restart_marker_blocks=2)
+    jpeg("markers.jpg", quality=70, subsampling=0, restart_marker_blocks=2)
     with open(os.path.join(out, "cases.json"), "w") as file:
         file.write("[\n" + ",\n".join(json.dumps(c) for c in cases) + "\n]\n")
 
