@@ -101,7 +101,9 @@ private func chunk(_ name: String, in chunks: UnsafeRawBufferPointer) -> UnsafeR
   return nil
 }
 
-private func headerFeatures(of data: UnsafeRawBufferPointer, _ webp: UnsafePointer<gx_webp>) throws -> WebPBitstreamFeatures {
+private func headerFeatures(of data: UnsafeRawBufferPointer, _ webp: UnsafePointer<gx_webp>) throws
+  -> WebPBitstreamFeatures
+{
   var features = WebPBitstreamFeatures()
   let bytes = data.bindMemory(to: UInt8.self).baseAddress!
   try check(webp.pointee.WebPGetFeaturesInternal(bytes, data.count, &features, WEBP_DECODER_ABI_VERSION))
