@@ -20,6 +20,7 @@ public struct PictureCodec: Sendable {
     .jpeg,
     .png,
     .webp,
+    .tiff,
   ]
 }
 

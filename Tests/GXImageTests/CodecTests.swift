@@ -33,8 +33,10 @@ import Testing
 
   /// A file that ends anywhere before its end is refused, and so is what lacks only its end mark.
   @Test(arguments: [
-    "codec/420.jpg", "codec/markers.jpg", "codec/422-progressive.jpg", "codec/cmyk.jpg", "codec/rgb8.png", "codec/palette4-interlaced.png",
+    "codec/420.jpg", "codec/markers.jpg", "codec/422-progressive.jpg", "codec/cmyk.jpg", "codec/rgb8.png",
+    "codec/palette4-interlaced.png",
     "webp/lossy.webp", "webp/lossless-alpha.webp", "webp/exif6.webp", "webp/animated.webp",
+    "tiff/jpeg.tif", "tiff/rgb-u1-lzw.tif", "tiff/rgb-f4-predictor-big.tif",
   ])
   func everyTruncationIsAnError(name: String) throws {
     let bytes = try Fixture.bytes(name)
@@ -76,6 +78,49 @@ import Testing
       // Nor is more than a tensor may hold taken where the user allows any number of pixels.
       let tensor = #expect(throws: GXError.self) { try decode(huge, maxPixels: Int.max) }
       #expect(tensor!.message.contains("limit"), "\(tensor!.message)")
+    }
+  }
+
+  @Test func tiffSizesAreLimited() throws {
+    let tiff = try Fixture.bytes("tiff/rgb-u1.tif")
+    #expect(throws: GXError("TIFF: 19x13 pixels are more than the limit of 246")) { try decode(tiff, maxPixels: 246) }
+    /// The file with another value of a tag of its first directory, which is little-endian.
+    func with(_ tag: UInt16, _ value: UInt32, in name: String = "tiff/rgb-u1.tif") throws -> [UInt8] {
+      var bytes = try Fixture.bytes(name)
+      let directory = Int(bytes[4]) | Int(bytes[5]) << 8
+      let entry = try #require(
+        (0..<Int(bytes[directory])).map { directory + 2 + 12 * $0 }
+          .first { UInt16(bytes[$0]) | UInt16(bytes[$0 + 1]) << 8 == tag })
+      bytes[entry + 2] = 4  // a long
+      for i in 0..<4 { bytes[entry + 8 + i] = UInt8(truncatingIfNeeded: value >> (8 * UInt32(i))) }
+      return bytes
+    }
+    for (tag, value) in [(256, 0x7fff_ffff), (257, 0xffff_fff0), (257, 100_000)] as [(UInt16, UInt32)] {
+      #expect(throws: GXError.self, "\(tag)") { try decode(with(tag, value), maxPixels: Int.max) }
+    }
+    // Tiles of 2^32 pixels in a picture of 247.
+    for value in [0x1_0000, 0x7fff_fff0] as [UInt32] {
+      #expect(throws: GXError.self) { try decode(with(322, value, in: "tiff/rgb-u1-tiles.tif")) }
+      #expect(throws: GXError.self) { try decode(with(323, value, in: "tiff/rgb-u1-tiles.tif")) }
+    }
+    #expect(throws: GXError("TIFF: compression 34887 is not read; LZW, deflate, PackBits, JPEG and fax are")) {
+      try decode(with(259, 34887))
+    }
+  }
+
+  /// A float that is no number has no place in a picture; the error says where it is.
+  @Test func floatsMustBeNumbers() throws {
+    let tiff = try Fixture.bytes("tiff/grey-f4.tif")
+    let pixels = try Fixture.npy("tiff/grey-f4.tif.npy").floats()
+    let value = pixels[3 * (2 * 19 + 5)].bitPattern
+    let place = try #require(
+      (0..<tiff.count - 4).first { at in
+        (0..<4).allSatisfy { tiff[at + $0] == UInt8(truncatingIfNeeded: value >> (8 * $0)) }
+      })
+    for bad in [Float.nan, .infinity, -.infinity] {
+      var bytes = tiff
+      for i in 0..<4 { bytes[place + i] = UInt8(truncatingIfNeeded: bad.bitPattern >> (8 * i)) }
+      #expect(throws: GXError("TIFF: the pixel in row 2, column 5 (from 0) is NaN or infinite")) { try decode(bytes) }
     }
   }
 
