@@ -78,81 +78,94 @@ public final class RecordReader {
   public private(set) var pixelOffset: Int?
 
   private let recordLimit: Int
+  private let tell: (Record) -> Void
 
-  /// - Parameter recordLimit: The largest record, all its members together, in bytes.
-  public init(_ source: ByteSource, recordLimit: Int = Limits.recordBytes) {
+  /// - Parameters:
+  ///   - recordLimit: The largest record, all its members together, in bytes.
+  ///   - tell: Called with each record that fails here, before `next` returns it: those that came with their error
+  ///     were told of where they failed.
+  public init(
+    _ source: ByteSource, recordLimit: Int = Limits.recordBytes, failed tell: @escaping (Record) -> Void = { _ in }
+  ) {
     tar = TarReader(source, memberLimit: recordLimit)
     self.recordLimit = recordLimit
+    self.tell = tell
   }
 
-  /// The next record, or nil behind the proven end.
+  /// The next record, or nil behind the proven end. It is returned as soon as the stream says that it is whole, and
+  /// where the stream does not, once the next record's first member has come.
   /// - Throws: where the stream breaks off or is no tar.
   public func next() throws -> Record? {
     while let first = try ahead ?? tar.next() {
       ahead = nil
-      guard let (key, ext) = Self.split(first.name) else { continue }
-      var builder = RecordBuilder(key: key, limit: recordLimit)
+      guard let (name, ext) = parts(first) else { continue }
+      var builder = RecordBuilder(name: name, limit: recordLimit)
       builder.add(ext, first)
       var end = tar.offset
-      while let member = try tar.next() {
-        guard let (nextKey, nextExt) = Self.split(member.name) else { continue }
-        guard nextKey == key, !builder.has(nextExt) else {
+      var isWhole = first.endsRecord
+      while !isWhole, let member = try tar.next() {
+        guard let (nextName, nextExt) = parts(member) else { continue }
+        guard nextName == name, !builder.has(nextExt) else {
           ahead = member
           break
         }
         builder.add(nextExt, member)
         end = tar.offset
+        isWhole = member.endsRecord
       }
       range = first.offset..<end
       pixelOffset = builder.pixelOffset
-      return builder.record()
+      let record = builder.record()
+      if builder.failure != nil && record.error == builder.failure { tell(record) }
+      return record
     }
     return nil
   }
 
-  /// WebDataset's rule: the key is all up to the first dot of the basename. Names without a key
-  /// (`.hidden`, `._resource`), without an extension, or like `__this__` belong to no record.
-  static func split(_ name: String) -> (key: String, ext: String)? {
-    let path = name.hasPrefix("./") ? name.dropFirst(2) : Substring(name)
-    let base = path.lastIndex(of: "/").map(path.index(after:)) ?? path.startIndex
-    guard let dot = path[base...].firstIndex(of: "."), dot != base, !path[base...].hasPrefix("__") else { return nil }
-    return (String(path[..<dot]), path[path.index(after: dot)...].lowercased())
+  /// A member whose name is not known in full is a record in any case, so that it does not get lost.
+  private func parts(_ member: TarMember) -> (key: [UInt8], ext: String)? {
+    Key.split(member.name) ?? (member.nameIsCut ? (member.name, "") : nil)
   }
 }
 
 /// Gathers the members of one record.
 private struct RecordBuilder {
-  var result: Record
-  var pixelOffset: Int?
-  var seen: Set<String> = []
-  var bytes = 0
-  var failure: String?
+  private var result: Record
+  private(set) var pixelOffset: Int?
+  private var seen: Set<[UInt8]> = []
+  private var bytes = 0
+  private(set) var failure: String?
 
-  let limit: Int
+  private let name: [UInt8]
+  private let limit: Int
 
-  init(key: String, limit: Int) {
-    result = Record(key: key)
+  init(name: [UInt8], limit: Int) {
+    self.name = name
+    result = Record(key: Key.canonical(name))
     self.limit = limit
+    if Key.isTooLong(result.key) { failure = "the name is longer than the limit of \(Key.limit) bytes" }
   }
 
-  func has(_ ext: String) -> Bool { seen.contains(ext) }
+  func has(_ ext: String) -> Bool { seen.contains(Array(ext.utf8)) }
 
   mutating func add(_ ext: String, _ member: TarMember) {
-    seen.insert(ext)
     do throws(GXError) {
+      guard ext.utf8.count <= Key.extensionLimit else {
+        throw GXError("the extension is longer than the limit of \(Key.extensionLimit) bytes")
+      }
+      guard seen.count < Limits.recordMembers else {
+        throw GXError("the record has more than \(Limits.recordMembers) members")
+      }
+      seen.insert(Array(ext.utf8))
       let data = try member.content.get()
       bytes += data.count
       guard bytes <= limit else {
         throw GXError("the record is larger than the limit of \(limit) bytes")
       }
-      guard seen.count <= Limits.recordMembers else {
-        throw GXError("the record has more than \(Limits.recordMembers) members")
-      }
-      guard result.key.utf8.count <= Key.limit else {
-        throw GXError("the name is longer than the limit of \(Key.limit) bytes")
-      }
       if ext == "json" {
         try readJSON(data)
+      } else if failure != nil {
+        return  // only what the record is called counts now
       } else if ext == "npy" {
         let tensor = try Npy.decode(data)
         result.tensor = tensor
@@ -163,7 +176,8 @@ private struct RecordBuilder {
         result.files.append((ext, data))
       }
     } catch {
-      failure = failure ?? "\(member.name), byte \(member.offset): \(error.message)"
+      let place = printable(String(decoding: member.name.prefix(Key.limit), as: UTF8.self))
+      failure = failure ?? "\(place), byte \(member.offset): \(error.message)"
     }
   }
 
@@ -176,11 +190,14 @@ private struct RecordBuilder {
     result.meta = object
   }
 
+  /// - Returns: the record. One that does not say its id is from elsewhere, and is called what its members are.
   func record() -> Record {
     var record = result
-    if record.meta["id"] == nil {
-      var meta: JSONObject = ["id": .string(Key.unescape(record.key))]
+    if (record.meta["id"] ?? .null) == .null {
+      record.key = Key.escape(name)
+      var meta: JSONObject = ["id": .null]
       meta.merge(record.meta)
+      meta["id"] = .string(Key.id(of: name))
       record.meta = meta
     }
     if let message = record.error ?? failure { record.fail(message) }
@@ -202,13 +219,25 @@ public final class RecordWriter {
     var json: [UInt8] = []
     record.meta.write(to: &json)
     json.append(UInt8(ascii: "\n"))
-    try json.withUnsafeBytes { try tar.write(name: record.key + ".json", [$0]) }
-    if record.error == nil {
-      if let tensor = record.tensor { try write(tensor, name: record.key + ".npy") }
-      for (name, tensor) in record.extras { try write(tensor, name: "\(record.key).\(name).npy") }
+    let hasFailed = record.error != nil
+    var left = hasFailed ? 1 : 1 + (record.tensor == nil ? 0 : 1) + record.extras.count + record.files.count
+    /// Whoever waits for each record should not have to wait for the next to know that it has it all.
+    func write(_ ext: String, _ parts: UnsafeRawBufferPointer...) throws {
+      left -= 1
+      try tar.write(name: Key.member(record.key, ext), parts, endsRecord: sink.isImmediate && left == 0)
+    }
+    func write(_ ext: String, _ tensor: Tensor) throws {
+      try Npy.header(tensor.dtype, tensor.shape).withUnsafeBytes { header in
+        try tensor.withBytes { try write(ext, header, $0) }
+      }
+    }
+    try json.withUnsafeBytes { try write("json", $0) }
+    if !hasFailed {
+      if let tensor = record.tensor { try write("npy", tensor) }
+      for (name, tensor) in record.extras { try write("\(name).npy", tensor) }
       for (ext, data) in record.files {
         try withExtendedLifetime(data) {
-          try tar.write(name: "\(record.key).\(ext)", [UnsafeRawBufferPointer(start: data.base, count: data.count)])
+          try write(ext, UnsafeRawBufferPointer(start: data.base, count: data.count))
         }
       }
     }
@@ -217,10 +246,4 @@ public final class RecordWriter {
 
   /// Ends the archive. Call it only when everything went well: it is what readers take as proof.
   public func finish() throws { try tar.finish() }
-
-  private func write(_ tensor: Tensor, name: String) throws {
-    try Npy.header(tensor.dtype, tensor.shape).withUnsafeBytes { header in
-      try tensor.withBytes { try tar.write(name: name, [header, $0]) }
-    }
-  }
 }
