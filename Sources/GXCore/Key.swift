@@ -84,13 +84,15 @@ public enum Key {
   /// rest the extension (in lower case; control characters, and bytes that are no UTF-8, percent-escaped). Leading
   /// `./` are no part of the name. nil where the member belongs to no record: hidden files (`.hidden`, `._resource`),
   /// names without a dot, and WebDataset's metadata (`__this__`, and what is in a folder of such a name).
-  public static func split(_ name: [UInt8]) -> (key: [UInt8], ext: String)? {
+  /// - Parameter atLastDot: the key goes on up to the last dot.
+  public static func split(_ name: [UInt8], atLastDot: Bool = false) -> (key: [UInt8], ext: String)? {
     var path = name[...]
     while path.starts(with: [dot, slash]) { path = path.dropFirst(2) }
     let base = path.lastIndex(of: slash).map { $0 + 1 } ?? path.startIndex
     guard let first = path[base...].firstIndex(of: dot), first != base, !isMetadata(path) else { return nil }
-    let ext = path[(first + 1)...].map { (UInt8(ascii: "A")...UInt8(ascii: "Z")).contains($0) ? $0 | 0x20 : $0 }
-    return (Array(path[..<first]), percentEscaped(ext) { _, _ in false })
+    let end = atLastDot ? path.lastIndex(of: dot)! : first
+    let ext = path[(end + 1)...].map { (UInt8(ascii: "A")...UInt8(ascii: "Z")).contains($0) ? $0 | 0x20 : $0 }
+    return (Array(path[..<end]), percentEscaped(ext) { _, _ in false })
   }
 
   /// True where the first part of a path begins and ends with two underscores.

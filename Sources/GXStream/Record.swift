@@ -69,9 +69,33 @@ public struct Record: Sendable {
 ///
 /// A record is a run of adjacent members that share a key. What is wrong with one member becomes the
 /// record's `error`; only what breaks the archive itself throws.
+///
+/// WebDataset ends the key at the first dot, and `0001.left.jpg` belongs to `0001.txt`. In an archive of pictures that
+/// are called `J0946.5+01.jpg` and `J0946.7-12.jpg` that would make one record of two galaxies. So where no member of a
+/// run has an extension without a dot, the key ends at the last dot.
 public final class RecordReader {
+  /// A member that belongs to a record.
+  private struct Part {
+    var member: TarMember
+    var key: [UInt8]
+    var ext: String
+    /// Where its padding ends in the stream.
+    var end: Int
+    /// Whether it is settled at which dot its key ends.
+    var isSettled: Bool
+
+    /// The same with a key that ends at the last dot.
+    var partedAtLastDot: Part {
+      guard let (key, ext) = Key.split(member.name, atLastDot: true) else { return self }
+      return Part(member: member, key: key, ext: ext, end: end, isSettled: true)
+    }
+  }
+
   private var tar: TarReader
-  private var ahead: TarMember?
+  /// Read, and not yet part of a record.
+  private var ahead: ArraySlice<Part> = []
+  /// The key of a run that is parted at last dots.
+  private var dottedKey: [UInt8]?
   /// The bytes of the stream that the record last read stands on: whole members, headers and padding.
   public private(set) var range = 0..<0
   /// Where the pixels of the record last read begin in the stream; nil if it has none.
@@ -96,35 +120,56 @@ public final class RecordReader {
   /// where the stream does not, once the next record's first member has come.
   /// - Throws: where the stream breaks off or is no tar.
   public func next() throws -> Record? {
-    while let first = try ahead ?? tar.next() {
-      ahead = nil
-      guard let (name, ext) = parts(first) else { continue }
-      var builder = RecordBuilder(name: name, limit: recordLimit)
-      builder.add(ext, first)
-      var end = tar.offset
-      var isWhole = first.endsRecord
-      while !isWhole, let member = try tar.next() {
-        guard let (nextName, nextExt) = parts(member) else { continue }
-        guard nextName == name, !builder.has(nextExt) else {
-          ahead = member
-          break
-        }
-        builder.add(nextExt, member)
-        end = tar.offset
-        isWhole = member.endsRecord
+    if ahead.isEmpty, let part = try nextPart() { ahead = [part] }
+    if let first = ahead.first, !first.isSettled { try settle() }
+    guard let first = ahead.popFirst() else { return nil }
+    var builder = RecordBuilder(name: first.key, limit: recordLimit)
+    builder.add(first.ext, first.member)
+    var last = first
+    while !last.member.endsRecord, let part = try ahead.popFirst() ?? nextPart() {
+      guard part.key == first.key, !builder.has(part.ext) else {
+        ahead = [part] + ahead
+        break
       }
-      range = first.offset..<end
-      pixelOffset = builder.pixelOffset
-      let record = builder.record()
-      if builder.failure != nil && record.error == builder.failure { tell(record) }
-      return record
+      builder.add(part.ext, part.member)
+      last = part
+    }
+    range = first.member.offset..<last.end
+    pixelOffset = builder.pixelOffset
+    let record = builder.record()
+    if builder.failure != nil && record.error == builder.failure { tell(record) }
+    return record
+  }
+
+  /// The next member that belongs to a record.
+  private func nextPart() throws -> Part? {
+    while let member = try tar.next() {
+      // One whose name is not known in full belongs to one in any case, so that it does not get lost.
+      guard let (key, ext) = Key.split(member.name) ?? (member.nameIsCut ? (member.name, "") : nil) else { continue }
+      let part = Part(
+        member: member, key: key, ext: ext, end: tar.offset, isSettled: !ext.utf8.contains(UInt8(ascii: ".")))
+      return dottedKey == key ? part.partedAtLastDot : part
     }
     return nil
   }
 
-  /// A member whose name is not known in full is a record in any case, so that it does not get lost.
-  private func parts(_ member: TarMember) -> (key: [UInt8], ext: String)? {
-    Key.split(member.name) ?? (member.nameIsCut ? (member.name, "") : nil)
+  /// Looks ahead whether the run that begins with the first part has an extension without a dot, as far as a record
+  /// may go.
+  private func settle() throws {
+    let key = ahead.first!.key
+    var run = Array(ahead)
+    var bytes = 0
+    while run.count < Limits.recordMembers, bytes <= recordLimit, let part = try nextPart() {
+      run.append(part)
+      if part.key != key || part.isSettled { break }
+      bytes += (try? part.member.content.get().count) ?? 0
+    }
+    let isDotted = !run.contains { $0.key == key && $0.isSettled }
+    dottedKey = isDotted ? key : nil
+    for i in run.indices where run[i].key == key {
+      if isDotted { run[i] = run[i].partedAtLastDot } else { run[i].isSettled = true }
+    }
+    ahead = run[...]
   }
 }
 

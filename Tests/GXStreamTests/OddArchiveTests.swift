@@ -196,7 +196,7 @@ import Testing
     var wanted: [String] = []
     for name in Self.names {
       let member = name + Array(".jpg".utf8)
-      guard let found = Key.split(member) else { continue }
+      guard let found = Key.split(member, atLastDot: true) else { continue }
       wanted.append(Key.id(of: found.key))
       maker.pax([("hdrcharset", Array("BINARY".utf8)), ("path", member)])
       maker.add("cut.jpg", [1, 2, 3])
@@ -227,6 +227,28 @@ import Testing
       #expect(again.map { Array($0.key.utf8) } == records.map { Array($0.key.utf8) })
       #expect(again.map(\.error) == records.map(\.error) && again.map(\.tensor) == records.map(\.tensor))
     }
+  }
+
+  private func records(_ names: [String]) throws -> [String] {
+    var maker = TarMaker()
+    for name in names { maker.add(name, [1]) }
+    return try Stream.read(maker.finished).map { "\($0.id):\($0.files.map(\.ext).joined(separator: ","))" }
+  }
+
+  /// Galaxies' names hold dots, and folders of pictures are no WebDataset shards.
+  @Test func picturesWhoseNamesHoldDotsAreOneEach() throws {
+    #expect(
+      try records(["J09.5+01.jpg", "J09.7-12.JPG", "J10.1.jpg"]) == ["J09.5+01:jpg", "J09.7-12:jpg", "J10.1:jpg"])
+    #expect(try records(["b.5.cls", "b.5.jpg", "b.6.jpg", "M31.jpg"]) == ["b.5:cls,jpg", "b.6:jpg", "M31:jpg"])
+    #expect(try records(["./d.1/x.2.jpg", "d.1/x.3.jpg"]) == ["d.1/x.2:jpg", "d.1/x.3:jpg"])
+    // A shard's sample, of which one member at least is called by its key alone.
+    #expect(
+      try records(["1.left.jpg", "1.right.jpg", "1.txt", "2.left.jpg"]) == ["1:left.jpg,right.jpg,txt", "2.left:jpg"])
+    #expect(try records(["1.cls", "1.left.jpg", "1.right.jpg"]) == ["1:cls,left.jpg,right.jpg"])
+    let many = (0..<1000).map { "J09.\($0).jpg" }
+    #expect(try records(many) == (0..<1000).map { "J09.\($0):jpg" })
+    #expect(
+      try records(many.flatMap { [$0, $0.replacing("jpg", with: "txt")] }).allSatisfy { $0.hasSuffix("jpg,txt") })
   }
 
   @Test func namesThatDifferInBytesAreTwo() throws {
