@@ -75,23 +75,21 @@ command.main { arguments in
   let pipe = RecordPipe(arguments)
 
   guard let folder = arguments.string("overlay") else {
-    let output = try Output(arguments, binary: true)
-    let writer = RecordWriter(output.sink)
-    return try pipe.run(reader, into: output, work: work) { record in
-      try writer.write(record)
-      return record.error != nil
-    } finish: {
-      try writer.finish()
+    return try pipe.run(reader, binary: true, work: work) { output in
+      let writer = output.records()
+      return { record in
+        try writer.write(record)
+        return record.error != nil
+      }
     }
   }
-  let output = try Output(arguments, binary: false)
-  let writer = NDJSONWriter(output.sink)
-  return try pipe.run(reader, into: output, work: work) { record in
-    let row = overlaid(record, in: folder)
-    try writer.write(row)
-    return row["error"] != nil
-  } finish: {
-    try writer.finish()
+  return try pipe.run(reader, binary: false, work: work) { output in
+    let writer = output.rows()
+    return { record in
+      let row = overlaid(record, in: folder)
+      try writer.write(row)
+      return row["error"] != nil
+    }
   }
 }
 
