@@ -34,7 +34,7 @@ func standardItems(root: String?) throws -> () throws -> Item? {
   }
   let start = try source.peek(ForeignKind.sniffLength)
   if let kind = ForeignKind(sniffing: start), kind != .tar { throw unexpected(kind, start) }
-  let reader = RecordReader(source)
+  let reader = tensorStream(source)
   return { try reader.next().map { Item(record: $0) } }
 }
 

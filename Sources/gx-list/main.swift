@@ -54,9 +54,6 @@ command.main { arguments in
   let shares = try arguments.string("split").map(SplitShares.init)
   let seed = try arguments.seed()
   let table = try arguments.string("labels").map { try LabelTable(path: $0, arguments, map: map) }
-  let output = try Output(arguments, binary: false)
-  var tally = try Tally(arguments)
-
   let pictures = try Files.pictures(arguments.operands)
   var entries = ids(of: pictures, single: arguments.operands.count == 1)
   if let table {
@@ -76,21 +73,19 @@ command.main { arguments in
   if labelled && without > 0 { Log.note("\(without) of \(entries.count) pictures have no label") }
   if let shares { share(&entries, shares, seed: seed) }
 
-  let writer = NDJSONWriter(output.sink)
-  let shown = 20
-  for entry in entries {
-    if let error = entry.error {
-      if tally.failed < shown { Log.error("\(entry.path): \(error)") }
-      if tally.failed == shown { Log.error("more errors stand in the rows") }
+  return try arguments.run { output, tally in
+    let writer = output.rows()
+    let shown = 20
+    for entry in entries {
+      if let error = entry.error {
+        if tally.failed < shown { Log.error("\(entry.path): \(error)") }
+        if tally.failed == shown { Log.error("more errors stand in the rows") }
+      }
+      tally.add(failed: entry.error != nil)
+      try writer.write(entry.json)
     }
-    tally.add(failed: entry.error != nil)
-    try writer.write(entry.json)
+    if entries.isEmpty { Log.note("no pictures (\(Files.extensions.joined(separator: ", "))) found") }
   }
-  try writer.finish()
-  try output.commit()
-  if entries.isEmpty { Log.note("no pictures (\(Files.extensions.joined(separator: ", "))) found") }
-  tally.report()
-  return tally.status
 }
 
 /// One row of the manifest.

@@ -1,10 +1,10 @@
 import GXBox
 import GXCore
 import GXImage
-import GXNet
+import GXInfer
+import GXModel
 import GXStream
 import GXSynth
-import GXTrain
 import Testing
 
 /// The model in the box tells where in a rendered galaxy it sees its classes.

@@ -1,8 +1,9 @@
+import GXBox
 import GXCore
+import GXInfer
 import Testing
 
-@testable import GXTrain
-import GXBox
+@testable import GXModel
 
 @Suite struct ModelInTheBoxTests {
   @Test func isAWorkingModelOfTheFourClasses() throws {

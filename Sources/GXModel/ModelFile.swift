@@ -1,0 +1,151 @@
+import GXCore
+import GXGraph
+import GXStream
+
+/// A trained classifier: one safetensors file with the weights, and all that inference needs to know as
+/// JSON under the metadata key `gx`.
+///
+/// The JSON's fields: `version`, `graph`, `classes`, `input` (`[height, width, channels]`), `ops` (how
+/// training data was prepared), `training` (arguments, seed, data digest, metrics), and where they are set
+/// `tta` (see `Views`), `calibration` and `card`. Fields that this version does not know are kept.
+public struct Model: Sendable {
+  /// The version of the JSON that is written, and the newest that is read.
+  public static let version = 1
+  public static let metadataKey = "gx"
+  /// The field of `training` that names the finer classes, in the order of the head's logits, if there are any.
+  package static let finerField = "finer_classes"
+
+  public var graph: Graph
+  /// Names of the classes, in the order of the logits.
+  public var classes: [String]
+  /// `[height, width, channels]` of the pictures it takes.
+  public var input: Shape
+  /// What was done to the training pictures since they were decoded.
+  public var ops: [JSON]
+  /// How it was trained: for the reader, and for nothing else.
+  public var training: JSONObject
+  /// What a picture is classified by where the user says nothing else.
+  public var views: Views
+  /// What its maker has to say of it: see `gx-model`.
+  public var card: JSONObject
+  /// What gives its probabilities their meaning, where it was calibrated.
+  public var calibration: Calibration?
+  /// Further fields (what later versions add).
+  public var others: JSONObject
+  /// By parameter name, in the plain layouts of `Network.weights()`.
+  public var weights: [(name: String, tensor: Tensor)]
+
+  public init(
+    graph: Graph, classes: [String], input: Shape, ops: [JSON], training: JSONObject, views: Views = .one,
+    calibration: Calibration? = nil, card: JSONObject = [:], others: JSONObject = [:],
+    weights: [(name: String, tensor: Tensor)]
+  ) {
+    self.graph = graph
+    self.classes = classes
+    self.input = input
+    self.ops = ops
+    self.training = training
+    self.views = views
+    self.calibration = calibration
+    self.card = card
+    self.others = others
+    self.weights = weights
+  }
+
+  // MARK: Reading
+
+  /// - Throws: `GXError` that names the file, and the field or tensor at fault.
+  public init(path: String) throws(GXError) {
+    let file = try Safetensors(path: path)
+    do throws(GXError) { try self.init(file) } catch { throw error.at(path) }
+  }
+
+  public init(_ file: Safetensors) throws(GXError) {
+    guard let text = file.metadata(Self.metadataKey) else {
+      throw GXError("is no gx model: its metadata has no '\(Self.metadataKey)'")
+    }
+    let json: JSON
+    do { json = try JSON(parsing: text) } catch { throw error.at("metadata '\(Self.metadataKey)'") }
+    guard var fields = json.objectValue else { throw GXError("metadata '\(Self.metadataKey)' is no JSON object") }
+    func take(_ name: String) throws(GXError) -> JSON {
+      guard let value = fields[name] else { throw GXError("model: field '\(name)' is missing") }
+      fields[name] = nil
+      return value
+    }
+    guard let version = try take("version").intValue, version >= 1 else {
+      throw GXError("model: field 'version' is no positive integer")
+    }
+    guard version <= Self.version else {
+      throw GXError("model is of version \(version); this gx reads up to \(Self.version)")
+    }
+    guard let classes = try take("classes").arrayValue, classes.allSatisfy({ $0.stringValue != nil }) else {
+      throw GXError("model: field 'classes' is no list of names")
+    }
+    self.classes = classes.map { $0.stringValue! }
+    guard self.classes.count >= 2, Set(self.classes).count == self.classes.count else {
+      throw GXError("model: field 'classes' needs two or more different names")
+    }
+    guard let input = try take("input").arrayValue?.map(\.intValue), input.count == 3,
+      input.allSatisfy({ $0 ?? 0 > 0 })
+    else { throw GXError("model: field 'input' is no [height, width, channels]") }
+    self.input = input.map { $0! }
+    guard let ops = try take("ops").arrayValue else { throw GXError("model: field 'ops' is no list") }
+    self.ops = ops
+    training = try take("training").objectValue ?? [:]
+    guard let views = (fields["tta"] ?? .string(Views.one.rawValue)).stringValue.flatMap(Views.init(rawValue:)) else {
+      throw GXError("model: field 'tta' is none of \(Views.grammar)")
+    }
+    self.views = views
+    guard let card = (fields["card"] ?? [:]).objectValue else { throw GXError("model: field 'card' is no object") }
+    self.card = card
+    do throws(GXError) {
+      calibration = try fields["calibration"].map { json throws(GXError) in try Calibration(json: json) }
+    } catch {
+      throw error.at("model: calibration")
+    }
+    for name in ["tta", "calibration", "card"] { fields[name] = nil }
+    do { graph = try Graph(json: try take("graph")) } catch { throw GXError("model: graph: \(error)") }
+    others = fields
+    weights = file.tensors
+  }
+
+  // MARK: Writing
+
+  /// The file that holds the model.
+  /// - Parameter dtype: Of the weights: `.f32`, or `.f16` for half the size; nil leaves them as they are.
+  public func safetensors(_ dtype: DType? = nil) throws -> Safetensors {
+    var fields: JSONObject = [
+      "version": .int(Self.version), "graph": graph.json, "classes": .array(classes.map(JSON.string)),
+      "input": .array(input.map(JSON.int)), "ops": .array(ops),
+    ]
+    fields.merge(others)
+    if views != .one { fields["tta"] = .string(views.rawValue) }
+    if let calibration { fields["calibration"] = .object(calibration.json) }
+    if card.count > 0 { fields["card"] = .object(card) }
+    fields["training"] = .object(training)
+    return Safetensors(
+      tensors: try weights.map { ($0.name, try $0.tensor.converted(to: dtype ?? $0.tensor.dtype)) },
+      metadata: [("format", "pt"), (Self.metadataKey, JSON.object(fields).text)])
+  }
+
+  /// Writes the file; it appears whole or not at all.
+  public func write(path: String, _ dtype: DType? = nil) throws {
+    try safetensors(dtype).write(path: path)
+  }
+}
+
+extension Model {
+  /// Names of what the head's logits are of: the classes, or the finer ones that are merged into them.
+  package var headClasses: [String] {
+    training[Self.finerField]?.arrayValue?.compactMap(\.stringValue) ?? classes
+  }
+
+  /// A fingerprint of what it computes (graph, preparation, weights), as 16 hex digits.
+  public var digest: String {
+    var sum = stableHash(JSON.object(["graph": graph.json, "ops": .array(Provenance.deterministic(ops))]).text)
+    for (name, tensor) in weights {
+      sum &+= tensor.withBytes { xxh64($0, seed: stableHash("\(name)\0\(tensor.dtype)\0\(tensor.shape)")) }
+    }
+    return hexDigits(sum)
+  }
+}
