@@ -1,8 +1,10 @@
 import GXCore
 
 /// The centre of a picture. Where an odd number of pixels goes, the right and the lower edge lose one more.
-public struct Crop: Equatable, Sendable {
-  public var width, height: Int
+public struct Crop: PixelStep, Equatable {
+  public static let name = "crop"
+
+  public let width, height: Int
 
   /// - Throws: `GXError` where a size is not positive.
   public init(width: Int, height: Int) throws(GXError) {
@@ -11,17 +13,41 @@ public struct Crop: Equatable, Sendable {
     self.height = height
   }
 
-  /// The central `[height, width, channels]` of a picture at least that large.
+  public var fields: JSONObject { ["width": .int(width), "height": .int(height)] }
+
+  public init(_ fields: inout JSONFields) throws(GXError) {
+    try self.init(width: try fields.required("width", .int), height: try fields.required("height", .int))
+  }
+
+  /// - Throws: `GXError` where the picture is smaller.
   public func apply(_ picture: Tensor) throws -> Tensor {
     let size = try picture.pictureSize()
+    let cut = try cut(size)
+    if cut.width == size.width && cut.height == size.height { return picture }
+    return try picture.mapPicture(
+      to: PictureSize(height: cut.height, width: cut.width, channels: size.channels), cut)
+  }
+
+  public func outputShape(_ shape: Shape) throws(GXError) -> Shape {
+    let cut = try cut(PictureSize(shape))
+    return [cut.height, cut.width, shape[2]]
+  }
+
+  public func extent(_ shape: Shape) throws(GXError) -> Extent {
+    let cut = try cut(PictureSize(shape))
+    let (width, height) = (Double(shape[1]), Double(shape[0]))
+    return Extent(
+      left: Double(cut.left) / width, top: Double(cut.top) / height, width: Double(cut.width) / width,
+      height: Double(cut.height) / height)
+  }
+
+  /// Its place in a picture of this size.
+  private func cut(_ size: PictureSize) throws(GXError) -> Cut {
     guard width <= size.width, height <= size.height else {
       throw GXError("crop: \(width)x\(height) does not fit in a picture of \(size.width)x\(size.height)")
     }
-    if width == size.width && height == size.height { return picture }
-    return try picture.mapPicture(
-      to: PictureSize(height: height, width: width, channels: size.channels),
-      Cut(
-        size: size, left: (size.width - width) / 2, top: (size.height - height) / 2, width: width, height: height))
+    return Cut(
+      size: size, left: (size.width - width) / 2, top: (size.height - height) / 2, width: width, height: height)
   }
 }
 

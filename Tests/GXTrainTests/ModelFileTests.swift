@@ -117,12 +117,11 @@ import Testing
     ]
     let classifier = try Classifier(files.model(ops: ops))
     let bytes = try Tensor(.u8, [6, 6, 1]) { out in for i in 0..<36 { out[i] = UInt8(i * 7) } }
-    let crop = try PixelOp(json: ops[0])
-    let unit = try PixelOp(json: ops[1])
+    let crop = try PixelSteps.step(ops[0])
     let raw = try record("r", ops: [], tensor: bytes)
-    #expect(try classifier.steps(for: raw) == [crop, unit])
+    #expect(try classifier.steps(for: raw).map(\.json) == ops)
     let cropped = try record("c", ops: [ops[0]], tensor: crop.apply(bytes))
-    #expect(try classifier.steps(for: cropped) == [unit])
+    #expect(try classifier.steps(for: cropped).map(\.json) == [ops[1]])
     let results = try [raw, cropped].map { try classifier.classify($0.tensor!, after: classifier.steps(for: $0)) }
     #expect(results[0].logits == results[1].logits)
     #expect(abs(results[0].probabilities.reduce(0, +) - 1) < 1e-6)

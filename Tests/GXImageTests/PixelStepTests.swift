@@ -2,7 +2,7 @@ import GXCore
 import GXImage
 import Testing
 
-@Suite struct PixelOpTests {
+@Suite struct PixelStepTests {
   static let texts = [
     #"{"op":"resize","width":96,"height":64,"filter":"bilinear","mode":"stretch","crop":1}"#,
     #"{"op":"resize","width":1,"height":1,"filter":"lanczos","mode":"fit","fill":[0.5],"crop":0.8}"#,
@@ -14,12 +14,12 @@ import Testing
   ]
 
   @Test(arguments: texts) func jsonRoundTrip(text: String) throws {
-    #expect(try PixelOp(json: JSON(parsing: text)).json.text == text)
+    #expect(try PixelSteps.step(JSON(parsing: text)).json.text == text)
   }
 
   @Test func jsonIsCanonical() throws {
-    let spelled = try PixelOp(
-      json: JSON(
+    let spelled = try PixelSteps.step(
+      JSON(
         parsing: #"{"crop":1.0,"fill":[0.0,0,0e3],"mode":"fit","filter":"box","height":9.0,"width":7,"op":"resize"}"#))
     #expect(
       spelled.json.text
@@ -43,27 +43,69 @@ import Testing
   ])
   func faultsAreNamed(text: String, message: String) throws {
     let json = try JSON(parsing: text)
-    let error = #expect(throws: GXError.self) { try PixelOp(json: json) }
+    let error = #expect(throws: GXError.self) { try PixelSteps.step(json) }
     #expect(error!.message.contains(message), "\(error!.message)")
   }
 
   @Test func extentsTellWhatIsLeftOfThePicture() throws {
-    func extent(_ steps: PixelOp...) throws -> [Double] {
-      let extent = try steps.extent([100, 200, 3])
-      return [extent.width, extent.height]
-    }
-    let normalize = try PixelOp.normalize(Normalize())
-    #expect(try extent() == [1, 1])
-    #expect(try extent(.resize(Resize(width: 64, height: 64)), normalize) == [1, 1])
-    #expect(try extent(.resize(Resize(width: 64, height: 64, crop: 0.5))) == [0.5, 0.5])
-    #expect(try extent(.resize(Resize(width: 64, height: 64, mode: .cover))) == [0.5, 1])
-    #expect(try extent(.resize(Resize(width: 64, height: 64, mode: .cover, crop: 0.5))) == [0.25, 0.5])
-    #expect(try extent(.resize(Resize(width: 64, height: 64, mode: .fit(fill: [0])))) == [1, 2])
-    #expect(try extent(.crop(Crop(width: 50, height: 100))) == [0.25, 1])
+    func extent(_ steps: any PixelStep...) throws -> Extent { try steps.extent([100, 200, 3]) }
+    let normalize = try Normalize()
+    #expect(try extent() == .whole)
+    #expect(try extent(Resize(width: 64, height: 64), normalize) == .whole)
+    #expect(try extent(Resize(width: 64, height: 64, crop: 0.5)) == Extent(width: 0.5, height: 0.5))
+    #expect(try extent(Resize(width: 64, height: 64, mode: .cover)) == Extent(width: 0.5, height: 1))
+    #expect(try extent(Resize(width: 64, height: 64, mode: .cover, crop: 0.5)) == Extent(width: 0.25, height: 0.5))
+    #expect(try extent(Resize(width: 64, height: 64, mode: .fit(fill: [0]))) == Extent(width: 1, height: 2))
+    #expect(try extent(Crop(width: 50, height: 100)) == Extent(width: 0.25, height: 1))
     #expect(
-      try extent(.resize(Resize(width: 80, height: 80, mode: .cover)), .crop(Crop(width: 40, height: 60)))
-        == [0.25, 0.75])
-    #expect(throws: GXError.self) { try extent(.crop(Crop(width: 50, height: 101))) }
+      try extent(Resize(width: 80, height: 80, mode: .cover), Crop(width: 40, height: 60))
+        == Extent(width: 0.25, height: 0.75))
+    #expect(throws: GXError.self) { try extent(Crop(width: 50, height: 101)) }
+    // The middle of an odd number is half a pixel off.
+    let odd = try extent(Crop(width: 51, height: 100))
+    #expect(odd == Extent(left: 74.0 / 200, top: 0, width: 51.0 / 200, height: 1) && !odd.isCentred)
+  }
+
+  static let chains: [[String]] = [
+    [#"{"op":"crop","width":21,"height":16}"#], [#"{"op":"resize","width":50,"height":24,"mode":"stretch"}"#],
+    [#"{"op":"resize","width":45,"height":45,"mode":"cover"}"#, #"{"op":"crop","width":30,"height":33}"#],
+    [#"{"op":"resize","width":45,"height":44,"mode":"fit","fill":[-9]}"#, #"{"op":"crop","width":44,"height":41}"#],
+    [#"{"op":"crop","width":33,"height":20}"#, #"{"op":"resize","width":60,"height":60,"mode":"cover","crop":0.9}"#],
+    [#"{"op":"normalize","method":"unit","dtype":"f32"}"#, #"{"op":"crop","width":7,"height":30}"#],
+  ]
+
+  /// A picture whose pixels hold their own places: after steps they still do, and the extent knows where they are.
+  @Test(arguments: chains) func extentsBringPlacesBack(_ texts: [String]) throws {
+    let (height, width) = (31, 40)
+    let places = (0..<height * width).flatMap { [Float($0 % width), Float($0 / width)] }
+    var picture = try Tensor([height, width, 2], places)
+    let steps = try texts.map { text in
+      var op = try JSON(parsing: text).objectValue!
+      if op["op"] == "resize" {
+        op["filter"] = "bilinear"
+        op["crop"] = op["crop"] ?? 1
+      }
+      return try PixelSteps.step(.object(op))
+    }
+    let extent = try steps.extent(picture.shape)
+    var shape = picture.shape
+    for step in steps {
+      shape = try step.outputShape(shape)
+      picture = try step.apply(picture)
+      #expect(picture.shape == shape)
+    }
+    let values = picture.floats()
+    var seen = 0
+    for place in 0..<shape[0] * shape[1] {
+      let x = (extent.left + (Double(place % shape[1]) + 0.5) / Double(shape[1]) * extent.width) * Double(width) - 0.5
+      let y = (extent.top + (Double(place / shape[1]) + 0.5) / Double(shape[0]) * extent.height) * Double(height) - 0.5
+      // At edges, what is filled up or repeated has no place of its own.
+      guard x > 1, y > 1, x < Double(width) - 2, y < Double(height) - 2 else { continue }
+      seen += 1
+      let found = (Double(values[2 * place]), Double(values[2 * place + 1]))
+      #expect(abs(found.0 - x) < 0.1 && abs(found.1 - y) < 0.1, "\(found), not \(x), \(y)")
+    }
+    #expect(seen > 100)
   }
 
   @Test func cropTakesTheCentre() throws {
@@ -77,7 +119,7 @@ import Testing
 
   @Test func noPictureIsNamed() throws {
     let flat = try Tensor([2, 2], [0, 1, 2, 3])
-    for op in try Self.texts.map({ try PixelOp(json: JSON(parsing: $0)) }) {
+    for op in try Self.texts.map({ try PixelSteps.step(JSON(parsing: $0)) }) {
       let error = #expect(throws: GXError.self) { try op.apply(flat) }
       #expect(error!.message.contains("[2, 2]"))
     }
