@@ -11,15 +11,17 @@ let libraries: [(name: String, uses: [String])] = [
   ("GXMetrics", ["GXCore"]),
   ("GXTerminal", ["GXCore", "GXImage", "CSixel", "CSystem"]),
   ("GXPlot", ["GXCore", "GXImage", "GXMetrics", "GXTerminal", "CCairo"]),
-  ("GXNet", ["GXCore", "CDNNL", "CKernels", "CSystem"]),
-  ("GXTrain", ["GXCore", "GXStream", "GXCommand", "GXImage", "GXMetrics", "GXNet", "CSystem"]),
-  ("GXReport", ["GXCore", "GXStream", "GXImage", "GXMetrics", "GXPlot", "GXTrain"]),
-  ("GXBox", ["GXCore", "GXTrain", "CModel"]),
+  ("GXGraph", ["GXCore"]),
+  ("GXModel", ["GXCore", "GXStream", "GXImage", "GXMetrics", "GXGraph"]),
+  ("GXNet", ["GXCore", "GXGraph", "CDNNL", "CKernels", "CSystem"]),
+  ("GXInfer", ["GXCore", "GXStream", "GXImage", "GXMetrics", "GXGraph", "GXModel", "GXNet"]),
+  ("GXTrain", ["GXCore", "GXStream", "GXImage", "GXMetrics", "GXGraph", "GXModel", "GXNet", "GXInfer", "CSystem"]),
+  ("GXReport", ["GXCore", "GXStream", "GXImage", "GXMetrics", "GXPlot", "GXModel", "GXInfer"]),
+  ("GXBox", ["GXCore", "GXStream", "GXModel", "CModel"]),
   (
     "GXServe",
     [
-      "GXCore", "GXStream", "GXCommand", "GXImage", "GXSynth", "GXNet", "GXTrain", "CPage", "CMicroHTTPD", "CGnuTLS",
-      "CSystem",
+      "GXCore", "GXStream", "GXImage", "GXSynth", "GXModel", "GXInfer", "CPage", "CMicroHTTPD", "CGnuTLS", "CSystem",
     ]
   ),
 ]
@@ -33,23 +35,26 @@ let commands: [(name: String, uses: [String])] = [
   ("gx-shuffle", []),
   ("gx-cat", []),
   ("gx-synth", ["GXImage", "GXSynth"]),
-  ("gx-train", ["GXImage", "GXMetrics", "GXNet", "GXTrain"]),
-  ("gx-infer", ["GXImage", "GXNet", "GXTrain", "GXBox"]),
-  ("gx-calibrate", ["GXMetrics", "GXTrain"]),
-  ("gx-explain", ["GXImage", "GXNet", "GXTrain", "GXBox"]),
-  ("gx-model", ["GXNet", "GXTrain", "GXBox"]),
+  ("gx-train", ["GXImage", "GXMetrics", "GXGraph", "GXModel", "GXNet", "GXInfer", "GXTrain"]),
+  ("gx-infer", ["GXModel", "GXInfer", "GXBox"]),
+  ("gx-calibrate", ["GXMetrics", "GXModel"]),
+  ("gx-explain", ["GXImage", "GXModel", "GXNet", "GXInfer", "GXBox"]),
+  ("gx-model", ["GXModel", "GXBox"]),
   ("gx-eval", ["GXMetrics"]),
-  ("gx-report", ["GXMetrics", "GXPlot", "GXTrain", "GXReport", "GXBox"]),
+  ("gx-report", ["GXMetrics", "GXPlot", "GXModel", "GXInfer", "GXReport", "GXBox"]),
   ("gx-plot", ["GXMetrics", "GXPlot", "GXTerminal"]),
   ("gx-view", ["GXImage", "GXMetrics", "GXPlot", "GXTerminal"]),
-  ("gx-serve", ["GXTrain", "GXBox", "GXServe"]),
+  ("gx-serve", ["GXModel", "GXInfer", "GXBox", "GXServe"]),
 ]
 
 // Libraries whose tests read files from Tests/<library>Tests/Fixtures.
 let withFixtures: Set = ["GXStream", "GXImage", "GXMetrics", "GXNet", "GXTrain"]
 
 // What tests use besides their own library's.
-let testsAlsoUse = ["GXBox": ["GXImage", "GXNet", "GXStream", "GXSynth"], "GXNet": ["GXImage"]]
+let testsAlsoUse = [
+  "GXBox": ["GXImage", "GXInfer", "GXStream", "GXSynth"], "GXInfer": ["GXSynth"], "GXModel": ["GXNet"],
+  "GXNet": ["GXImage"], "GXStream": [],
+]
 
 func dependencies(_ names: [String]) -> [Target.Dependency] { names.map { .init(stringLiteral: $0) } }
 
@@ -79,16 +84,21 @@ let package = Package(
     + [
       // For scripts/bench alone: a command of no pipe.
       .executableTarget(
-        name: "engine-bench", dependencies: dependencies(["GXCore", "GXStream", "GXCommand", "GXNet", "GXTrain"]))
+        name: "engine-bench",
+        dependencies: dependencies(["GXCore", "GXStream", "GXCommand", "GXGraph", "GXNet", "GXTrain"]))
     ]
     + libraries.map {
       .testTarget(
         name: $0.name + "Tests",
         dependencies: dependencies(
-          [$0.name] + $0.uses.filter { $0.hasPrefix("GX") } + testsAlsoUse[$0.name, default: []]),
+          [$0.name, "TestSupport"] + $0.uses.filter { $0.hasPrefix("GX") } + testsAlsoUse[$0.name, default: []]),
         exclude: withFixtures.contains($0.name) ? ["Fixtures"] : [])
     }
-    + [.testTarget(name: "CommandTests", dependencies: dependencies(["GXCore", "GXStream", "CGnuTLS"]))],
+    + [
+      .target(
+        name: "TestSupport", dependencies: dependencies(["GXCore", "GXStream", "GXGraph"]), path: "Tests/TestSupport"),
+      .testTarget(name: "CommandTests", dependencies: dependencies(["GXCore", "GXStream", "CGnuTLS"])),
+    ],
   swiftLanguageModes: [.v6],
   cLanguageStandard: .c2x
 )

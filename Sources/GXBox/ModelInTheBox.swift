@@ -1,6 +1,7 @@
 import CModel
 import GXCore
-import GXTrain
+import GXModel
+import GXStream
 
 extension Model {
   /// What messages call the model in the box.

@@ -65,6 +65,14 @@ public struct Arguments: Sendable {
     return value
   }
 
+  /// What `make` makes of the text.
+  /// - Parameter grammar: What it reads, in words.
+  public func value<T>(_ option: String, _ grammar: String, _ make: (String) -> T?) throws -> T? {
+    guard let text = string(option) else { return nil }
+    guard let value = make(text) else { throw UsageError("--\(option): '\(text)' is none of \(grammar)") }
+    return value
+  }
+
   /// `-j`: threads to work with.
   public func jobs() throws -> Int { try int("jobs", in: 1...256) ?? Int(sysconf(Int32(_SC_NPROCESSORS_ONLN))) }
 

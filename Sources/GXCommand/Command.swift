@@ -3,9 +3,6 @@ import GXCore
 import GXStream
 import Glibc
 
-/// The version that every command answers to `--version`.
-public let gxVersion = "0.1.0"
-
 /// One row of a command's option table.
 public struct Option: Sendable {
   public let long: String

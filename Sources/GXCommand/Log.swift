@@ -21,6 +21,15 @@ public enum Log {
   /// What was asked for, as it is.
   public static func table(_ text: String) { write(text) }
 
+  /// What a library says.
+  @Sendable public static func tell(_ notice: Notice) {
+    switch notice {
+    case .error(let text): error(text)
+    case .note(let text): note(text)
+    case .always(let text): always(text)
+    }
+  }
+
   fileprivate static func write(_ text: String, isProgress: Bool = false) {
     let clear = progressShown ? "\r\u{1b}[K" : ""
     progressShown = isProgress

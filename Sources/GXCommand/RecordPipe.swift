@@ -29,7 +29,7 @@ public final class Output {
     try sink.flush()
     if let file { return try file.commit() }
     // Some file systems tell of a full disk only here.
-    guard close(STDOUT_FILENO) == 0 else { throw GXError("stdout: \(systemError())") }
+    guard close(STDOUT_FILENO) == 0 else { throw GXError.system("stdout") }
   }
 }
 

@@ -176,3 +176,17 @@ extension Tensor: Equatable {
     a.dtype == b.dtype && a.shape == b.shape && a.withBytes { x in b.withBytes { y in x.elementsEqual(y) } }
   }
 }
+
+extension Tensor {
+  /// The same values as f32 or f16 (rounded to nearest).
+  public func converted(to target: DType) throws -> Tensor {
+    if dtype == target { return self }
+    let values = floats()
+    if target == .f32 { return try Tensor(shape, values) }
+    precondition(target == .f16)
+    return try Tensor(.f16, shape) { bytes in
+      let out = bytes.bindMemory(to: Float16.self)
+      for i in 0..<out.count { out[i] = Float16(values[i]) }
+    }
+  }
+}

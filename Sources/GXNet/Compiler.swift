@@ -1,4 +1,5 @@
 import GXCore
+import GXGraph
 
 /// Turns a graph into a program: forward, and for training backward. Layouts are oneDNN's choice at each
 /// convolution and kept by what follows; a reorder stands only where two neighbours disagree.

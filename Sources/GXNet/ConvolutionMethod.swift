@@ -1,4 +1,5 @@
 import GXCore
+import GXGraph
 
 /// How a convolution, or its gradient, is computed.
 enum ConvolutionMethod: Equatable {

@@ -1,5 +1,6 @@
 import CDNNL
 import GXCore
+import GXGraph
 import Glibc
 
 // All that gx says to oneDNN is in this file: memory layouts, and one maker for each primitive. It

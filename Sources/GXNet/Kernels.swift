@@ -1,5 +1,6 @@
 import CKernels
 import GXCore
+import GXGraph
 
 /// Steps that CKernels does in place of oneDNN: see there for what and why.
 extension Compiler {

@@ -1,4 +1,5 @@
 import GXCore
+import GXGraph
 
 /// What each operation adds to the program, forward and backward.
 extension Compiler {

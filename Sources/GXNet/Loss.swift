@@ -61,3 +61,10 @@ public enum Loss {
     return loss
   }
 }
+
+/// The place of the largest of `count` values from `start`, relative to it; the first of equals.
+package func largest(_ values: UnsafeBufferPointer<Float>, _ start: Int, _ count: Int) -> Int {
+  var best = 0
+  for k in 1..<count where values[start + k] > values[start + best] { best = k }
+  return best
+}

@@ -1,4 +1,5 @@
 import GXCore
+import GXGraph
 import Glibc
 
 /// Logits of finer classes and of the classes that these are parts of: see `Operation.merge`.

@@ -1,4 +1,5 @@
 import GXCore
+import GXGraph
 import Synchronization
 
 /// A graph compiled for one batch size, with its weights and memory.

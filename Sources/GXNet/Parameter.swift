@@ -1,4 +1,5 @@
 import GXCore
+import GXGraph
 
 /// An array of weights in the layout that oneDNN computes with, and the plain one behind it.
 struct NativeArray {

@@ -1,4 +1,5 @@
 import GXCore
+import GXGraph
 
 extension Graph {
   /// The same function, computed in an order that costs training less: a convolution's activation that only a maximum

@@ -1,7 +1,8 @@
 import GXCore
 import GXImage
+import GXInfer
 import GXMetrics
-import GXTrain
+import GXModel
 
 /// Pictures with what was said of them, and where in them the evidence for it lies.
 struct Gallery {

@@ -1,5 +1,5 @@
 import GXCore
-import GXTrain
+import GXModel
 
 extension Model {
   /// The command that trained it, by what its `training` says, on records that were prepared by its `ops`; nil where it

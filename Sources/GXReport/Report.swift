@@ -1,7 +1,7 @@
 import GXCore
 import GXMetrics
+import GXModel
 import GXPlot
-import GXTrain
 
 /// One HTML page about a model: its scores, what it gets wrong and why, what it learnt from, and how to do it again. The
 /// page stands alone: no script, and nothing is fetched from anywhere.

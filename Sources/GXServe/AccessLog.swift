@@ -1,5 +1,4 @@
 import CSystem
-import GXCommand
 import GXCore
 import GXStream
 import Glibc
@@ -10,6 +9,7 @@ final class AccessLog: @unchecked Sendable {
   private static let limit = 1 << 20
 
   private let path: String?
+  private let tell: Tell
   private let monitor = Monitor()
   private var buffer: [UInt8] = []
   private var descriptor: Int32
@@ -19,8 +19,8 @@ final class AccessLog: @unchecked Sendable {
 
   /// - Parameter path: nil is stderr.
   /// - Throws: `GXError` where the file cannot be opened.
-  init(path: String?) throws(GXError) {
-    self.path = path
+  init(path: String?, tell: @escaping Tell) throws(GXError) {
+    (self.path, self.tell) = (path, tell)
     descriptor = try Self.open(path)
     detachThread { self.write() }
   }
@@ -28,7 +28,7 @@ final class AccessLog: @unchecked Sendable {
   private static func open(_ path: String?) throws(GXError) -> Int32 {
     guard let path else { return STDERR_FILENO }
     let descriptor = gx_open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0o640)
-    guard descriptor >= 0 else { throw GXError("\(path): \(systemError())") }
+    guard descriptor >= 0 else { throw GXError.system(path) }
     return descriptor
   }
 
@@ -78,7 +78,7 @@ final class AccessLog: @unchecked Sendable {
           close(descriptor)
           descriptor = new
         } catch {
-          Log.error("access log: \(error)")
+          tell(.error("access log: \(error)"))
         }
       }
       var rest = piece[...]

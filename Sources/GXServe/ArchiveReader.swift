@@ -1,4 +1,3 @@
-import GXCommand
 import GXCore
 import GXImage
 import GXStream

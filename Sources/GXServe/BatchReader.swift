@@ -1,4 +1,3 @@
-import GXCommand
 import GXCore
 
 /// The rows of a batch: begun in the pictures' order, filled in any, read in order.

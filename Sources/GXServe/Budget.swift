@@ -1,4 +1,4 @@
-import GXCommand
+import GXCore
 
 /// Bytes that all uploads share. Taken as they arrive, not as they are announced.
 final class Budget: @unchecked Sendable {

@@ -1,4 +1,4 @@
-import GXCommand
+import GXCore
 
 /// Work that waits for one of a few threads. Bounded: who comes when it is full is sent away, not kept.
 final class ClassifyQueue: @unchecked Sendable {

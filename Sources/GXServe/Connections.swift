@@ -1,5 +1,4 @@
 import CSystem
-import GXCommand
 import GXCore
 import Glibc
 

@@ -1,8 +1,8 @@
-import GXCommand
 import GXCore
 import GXImage
+import GXInfer
+import GXModel
 import GXStream
-import GXTrain
 
 /// An ensemble that is ready to classify picture files. Safe from many threads.
 public final class Engine: Sendable {

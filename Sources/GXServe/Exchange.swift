@@ -1,5 +1,4 @@
 import CMicroHTTPD
-import GXCommand
 import GXCore
 
 /// A request and its answer under way.

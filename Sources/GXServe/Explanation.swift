@@ -1,6 +1,7 @@
 import GXCore
 import GXImage
-import GXTrain
+import GXInfer
+import GXModel
 
 /// Where in a picture the evidence for a class lies.
 struct Explanation: Sendable {

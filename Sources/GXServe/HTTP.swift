@@ -1,7 +1,6 @@
 import CGnuTLS
 import CMicroHTTPD
 import CSystem
-import GXCommand
 import GXCore
 import GXStream
 import Glibc

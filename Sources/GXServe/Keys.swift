@@ -135,12 +135,12 @@ public struct KeyStore: Sendable {
     let folder = slash.map { $0 == path.startIndex ? "/" : String(path[..<$0]) } ?? "."
     try makeFolder(folder)
     let lock = gx_open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0)
-    guard lock >= 0, flock(lock, LOCK_EX) == 0 else { throw GXError("\(folder): \(systemError())") }
+    guard lock >= 0, flock(lock, LOCK_EX) == 0 else { throw GXError.system(folder) }
     defer { close(lock) }
     var store = try KeyStore(path: path)
     try body(&store)
     let file = try AtomicFile(path: path)
-    guard fchmod(file.descriptor, 0o600) == 0 else { throw GXError("\(path): \(systemError())") }
+    guard fchmod(file.descriptor, 0o600) == 0 else { throw GXError.system(path) }
     let sink = ByteSink(descriptor: file.descriptor, name: path)
     for key in store.keys { try sink.write(JSON.object(key.json).bytes + [UInt8(ascii: "\n")]) }
     try sink.flush()
@@ -163,10 +163,10 @@ public struct KeyStore: Sendable {
   private static func makeFolder(_ path: String) throws(GXError) {
     if mkdir(path, 0o700) == 0 || errno == EEXIST { return }
     guard errno == ENOENT, let slash = path.lastIndex(of: "/"), slash != path.startIndex else {
-      throw GXError("\(path): \(systemError())")
+      throw GXError.system(path)
     }
     try makeFolder(String(path[..<slash]))
-    guard mkdir(path, 0o700) == 0 || errno == EEXIST else { throw GXError("\(path): \(systemError())") }
+    guard mkdir(path, 0o700) == 0 || errno == EEXIST else { throw GXError.system(path) }
   }
 }
 

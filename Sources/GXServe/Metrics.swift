@@ -1,4 +1,3 @@
-import GXCommand
 import GXCore
 
 /// What the server counts, and how Prometheus reads it (text format 0.0.4).

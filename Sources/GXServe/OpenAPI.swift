@@ -1,4 +1,3 @@
-import GXCommand
 import GXCore
 
 /// The API's description (OpenAPI 3.0.3), made of the table of routes, so that it is true of all of them.

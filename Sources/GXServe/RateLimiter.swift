@@ -1,4 +1,3 @@
-import GXCommand
 import GXCore
 
 /// Token buckets, one for each client: `perMinute` requests may come at once, and as many a minute after that.

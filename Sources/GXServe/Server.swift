@@ -1,4 +1,3 @@
-import GXCommand
 import GXCore
 import GXStream
 import Glibc
@@ -19,6 +18,7 @@ public final class Server: Sendable {
   public typealias CertificateFiles = (chain: String, key: String)
 
   private let settings: Settings
+  private let tell: Tell
   private let sources: Sources
   private let log: AccessLog
   private let service: Service
@@ -28,11 +28,14 @@ public final class Server: Sendable {
   /// - Parameters:
   ///   - endpoints: Where to listen, unless systemd hands sockets over.
   ///   - accessLog: nil is stderr.
+  ///   - tell: Gets what people should know: where it listens, reloads, the end.
   /// - Throws: `GXError` where something does not load, or a port is taken.
   public init(
-    _ settings: Settings, _ sources: Sources, endpoints: [Endpoint], certificate: CertificateFiles?, accessLog: String?
+    _ settings: Settings, _ sources: Sources, endpoints: [Endpoint], certificate: CertificateFiles?, accessLog: String?,
+    tell: @escaping Tell
   ) throws {
     self.settings = settings
+    self.tell = tell
     self.sources = sources
     Self.prepareProcess()
     let certificate = try certificate.map(HTTPServer.Certificate.init)
@@ -44,7 +47,7 @@ public final class Server: Sendable {
     }
     let engine = try sources.engine()
     try engine.warmUp(threads: settings.workers)
-    log = try AccessLog(path: accessLog)
+    log = try AccessLog(path: accessLog, tell: tell)
     service = Service(
       engine, keys, settings, log, files: try Page.files() + Samples.files(), isTLS: certificate != nil)
     let inherited = Systemd.sockets()
@@ -53,7 +56,7 @@ public final class Server: Sendable {
     http = try HTTPServer(sockets, certificate, settings, service)
     service.metrics.watch("gx_connections", "Open connections.") { [http] in http.connections.count }
     // Scripts read this line to learn a port that was left to the system.
-    for name in names { Log.always("listening on \(certificate == nil ? "http" : "https")://\(name)/") }
+    for name in names { tell(.always("listening on \(certificate == nil ? "http" : "https")://\(name)/")) }
     Systemd.notify("READY=1")
   }
 
@@ -67,7 +70,7 @@ public final class Server: Sendable {
       reload()
     }
     Systemd.notify("STOPPING=1")
-    Log.note("stopping: \(http.requests) requests under way")
+    tell(.note("stopping: \(http.requests) requests under way"))
     http.drain()
     log.flush()
   }
@@ -83,16 +86,16 @@ public final class Server: Sendable {
       service.engine.now = engine
       service.access.replace(keys: keys)
       service.metrics.count(reload: true)
-      Log.note("reloaded model and keys")
+      tell(.note("reloaded model and keys"))
     } catch {
       service.metrics.count(reload: false)
-      Log.error("not reloaded, the old model and keys stay: \(error)")
+      tell(.error("not reloaded, the old model and keys stay: \(error)"))
     }
   }
 
-  /// Signals are waited for by `run`; every thread that is started from here on leaves them to it.
+  /// Signals are waited for by `run`; every thread that is started from here on leaves them to it. A lost reader must be
+  /// an error of `write`, not a signal: the caller sees to that.
   private static func prepareProcess() {
-    Signals.deferInterrupts()
     var set = signals()
     pthread_sigmask(SIG_BLOCK, &set, nil)
     // Each connection is a descriptor.

@@ -1,6 +1,4 @@
-import GXCommand
 import GXCore
-import GXTrain
 
 /// What each route does.
 final class Service: Application, Sendable {

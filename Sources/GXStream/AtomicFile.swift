@@ -23,14 +23,14 @@ public final class AtomicFile {
       target = path
       temporary = nil
       descriptor = gx_open(path, O_WRONLY | O_CLOEXEC, 0)
-      guard descriptor >= 0 else { throw GXError("\(path): \(systemError())") }
+      guard descriptor >= 0 else { throw GXError.system(path) }
       return
     }
     // Through a symbolic link, as a plain write would go.
     target = exists ? resolved(path) : path
     var template = Array((target + ".XXXXXX").utf8CString)
     descriptor = mkstemp(&template)
-    guard descriptor >= 0 else { throw GXError("\(path): \(systemError())") }
+    guard descriptor >= 0 else { throw GXError.system(path) }
     let name = template.withUnsafeBufferPointer { String(cString: $0.baseAddress!) }
     temporary = name
     slot = Temporaries.remember(name)
@@ -44,7 +44,7 @@ public final class AtomicFile {
   public func commit() throws {
     done = true
     guard let temporary else {
-      guard close(descriptor) == 0 else { throw GXError("\(path): \(systemError())") }
+      guard close(descriptor) == 0 else { throw GXError.system(path) }
       return
     }
     var failure: Int32 = fsync(descriptor) == 0 ? 0 : errno
@@ -52,7 +52,7 @@ public final class AtomicFile {
     if failure == 0, rename(temporary, target) != 0 { failure = errno }
     if failure != 0 { unlink(temporary) }
     Temporaries.forget(slot)
-    guard failure == 0 else { throw GXError("\(path): \(systemError(failure))") }
+    guard failure == 0 else { throw GXError.system(path, failure) }
     syncFolder()
   }
 

@@ -2,9 +2,6 @@ import CSystem
 import GXCore
 import Glibc
 
-/// The text of an `errno` value.
-public func systemError(_ code: Int32 = errno) -> String { String(cString: strerror(code)) }
-
 /// The size that gx asks for pipes and uses for buffers, in bytes.
 let bufferSize = 1 << 20
 
@@ -85,7 +82,7 @@ public final class ByteSink {
   /// Writes `bytes` over the beginning of the file. Flush first.
   func rewrite(_ bytes: [UInt8]) throws {
     let n = bytes.withUnsafeBytes { pwrite(descriptor, $0.baseAddress, $0.count, 0) }
-    guard n == bytes.count else { throw GXError("\(name): \(systemError())") }
+    guard n == bytes.count else { throw GXError.system(name) }
   }
 
   private func send(_ bytes: UnsafeRawBufferPointer) throws {
@@ -94,7 +91,7 @@ public final class ByteSink {
       let n = Glibc.write(descriptor, rest.baseAddress, rest.count)
       if n < 0 {
         if errno == EINTR { continue }
-        throw GXError("\(name): \(systemError())")
+        throw GXError.system(name)
       }
       rest = UnsafeRawBufferPointer(rebasing: rest[n...])
     }
@@ -150,7 +147,7 @@ public final class ByteSource {
   public static func open(_ path: String) throws -> ByteSource {
     if path == "-" { return ByteSource() }
     let descriptor = gx_open(path, O_RDONLY | O_CLOEXEC, 0)
-    guard descriptor >= 0 else { throw GXError("\(path): \(systemError())") }
+    guard descriptor >= 0 else { throw GXError.system(path) }
     let source = ByteSource(descriptor: descriptor, name: path)
     source.owned = true
     return source
@@ -317,7 +314,7 @@ public final class ByteSource {
     while true {
       let n = Glibc.read(descriptor, out.baseAddress, out.count)
       if n >= 0 { return n }
-      if errno != EINTR { throw GXError("\(name): \(systemError())") }
+      if errno != EINTR { throw GXError.system(name) }
     }
   }
 }

@@ -33,7 +33,7 @@ public final class GrowingInput {
 
   private func open() throws(GXError) {
     descriptor = gx_open(name, O_RDONLY | O_CLOEXEC, 0)
-    guard descriptor >= 0 || errno == ENOENT else { throw GXError("\(name): \(systemError())") }
+    guard descriptor >= 0 || errno == ENOENT else { throw GXError.system(name) }
     look()
   }
 
@@ -77,7 +77,7 @@ public final class GrowingInput {
       let n = Glibc.read(descriptor, &chunk, chunk.count)
       if n < 0 {
         if errno == EINTR || errno == EAGAIN { return found }
-        throw GXError("\(name): \(systemError())")
+        throw GXError.system(name)
       }
       if n == 0 {
         news.isEnd = !isFile

@@ -16,7 +16,7 @@ public final class SeekableInput: @unchecked Sendable {
   public init(descriptor input: Int32 = STDIN_FILENO, name: String = "stdin", folder: String? = nil) throws {
     self.name = name
     var info = stat()
-    guard fstat(input, &info) == 0 else { throw GXError("\(name): \(systemError())") }
+    guard fstat(input, &info) == 0 else { throw GXError.system(name) }
     if info.st_mode & S_IFMT == S_IFREG {
       descriptor = input
       start = max(0, Int(lseek(input, 0, SEEK_CUR)))
@@ -47,7 +47,7 @@ public final class SeekableInput: @unchecked Sendable {
   public static func open(_ path: String, folder: String? = nil) throws -> SeekableInput {
     if path == "-" { return try SeekableInput(folder: folder) }
     let descriptor = gx_open(path, O_RDONLY | O_CLOEXEC, 0)
-    guard descriptor >= 0 else { throw GXError("\(path): \(systemError())") }
+    guard descriptor >= 0 else { throw GXError.system(path) }
     return try SeekableInput(descriptor: descriptor, name: path, folder: folder)
   }
 
@@ -63,7 +63,7 @@ public final class SeekableInput: @unchecked Sendable {
     while done < out.count {
       let n = pread(descriptor, out.baseAddress! + done, out.count - done, off_t(start + offset + done))
       if n < 0 && errno == EINTR { continue }
-      guard n >= 0 else { throw GXError("\(name): \(systemError())") }
+      guard n >= 0 else { throw GXError.system(name) }
       guard n > 0 else { throw GXError("\(name): became shorter while it was read") }
       done += n
     }

@@ -6,10 +6,10 @@ import Glibc
 /// - Throws: `GXError` naming the path where it can't be read or holds more than `limit` bytes.
 public func readFile(_ path: String, limit: Int = Limits.tensorBytes) throws(GXError) -> [UInt8] {
   let descriptor = gx_open(path, O_RDONLY | O_CLOEXEC, 0)
-  guard descriptor >= 0 else { throw GXError("\(path): \(systemError())") }
+  guard descriptor >= 0 else { throw GXError.system(path) }
   defer { close(descriptor) }
   var info = stat()
-  guard fstat(descriptor, &info) == 0 else { throw GXError("\(path): \(systemError())") }
+  guard fstat(descriptor, &info) == 0 else { throw GXError.system(path) }
   let large = GXError("\(path): larger than the limit of \(limit) bytes")
   guard info.st_size <= limit else { throw large }
   // One byte more than a file's size, so that its end shows without another growth; pipes tell no size.
@@ -22,7 +22,7 @@ public func readFile(_ path: String, limit: Int = Limits.tensorBytes) throws(GXE
     }
     let n = bytes.withUnsafeMutableBytes { read(descriptor, $0.baseAddress! + filled, $0.count - filled) }
     if n < 0 && errno == EINTR { continue }
-    guard n >= 0 else { throw GXError("\(path): \(systemError())") }
+    guard n >= 0 else { throw GXError.system(path) }
     if n == 0 { break }
     filled += n
   }
@@ -49,8 +49,8 @@ public func writeFile(_ path: String, _ bytes: UnsafeRawBufferPointer, makingFol
 public func makeFolder(_ path: String) throws {
   if mkdir(path, 0o777) == 0 || errno == EEXIST { return }
   guard errno == ENOENT, let slash = path.lastIndex(of: "/"), slash != path.startIndex else {
-    throw GXError("\(path): \(systemError())")
+    throw GXError.system(path)
   }
   try makeFolder(String(path[..<slash]))
-  guard mkdir(path, 0o777) == 0 || errno == EEXIST else { throw GXError("\(path): \(systemError())") }
+  guard mkdir(path, 0o777) == 0 || errno == EEXIST else { throw GXError.system(path) }
 }

@@ -1,5 +1,5 @@
-import GXCommand
 import GXCore
+import GXStream
 import Glibc
 
 // A checkpoint is a safetensors file with all that a run stands on: the weights, the optimiser's

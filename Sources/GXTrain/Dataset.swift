@@ -1,5 +1,6 @@
 import GXCore
 import GXMetrics
+import GXModel
 import GXStream
 
 /// The part of the data that a record belongs to, by its field `split`.

@@ -1,5 +1,4 @@
 import CSystem
-import GXCommand
 import GXCore
 import GXStream
 import Glibc
@@ -7,6 +6,7 @@ import Glibc
 /// The log of a run, a row an epoch, each written at once. Training goes on without it where it cannot be written.
 public final class EpochLog {
   private let writer: NDJSONWriter
+  private let tell: Tell
   private var lost = false
   /// Whether rows were lost for another reason than a reader that had enough.
   public private(set) var failed = false
@@ -16,12 +16,14 @@ public final class EpochLog {
   /// - Parameters:
   ///   - path: nil is stdout.
   ///   - appending: Whether rows that are in the file stay.
+  ///   - tell: Gets the reason why the log ends, where it does.
   /// - Throws: `GXError` where the file cannot be opened.
-  public init(path: String?, appending: Bool) throws(GXError) {
+  public init(path: String?, appending: Bool, tell: @escaping Tell) throws(GXError) {
+    self.tell = tell
     var descriptor = STDOUT_FILENO
     if let path {
       descriptor = gx_open(path, O_WRONLY | O_CREAT | O_CLOEXEC | (appending ? O_APPEND : O_TRUNC), 0o666)
-      guard descriptor >= 0 else { throw GXError("\(path): \(systemError())") }
+      guard descriptor >= 0 else { throw GXError.system(path) }
     }
     writer = NDJSONWriter(ByteSink(descriptor: descriptor, name: path ?? "stdout", immediate: true))
   }
@@ -32,8 +34,8 @@ public final class EpochLog {
     all.merge(row)
     do { try writer.write(all) } catch {
       lost = true
-      failed = !"\(error)".hasSuffix(systemError(EPIPE))
-      if failed { Log.error("\(error); training goes on without a log") }
+      failed = (error as? GXError)?.code != .system(EPIPE)
+      if failed { tell(.error("\(error); training goes on without a log")) }
     }
   }
 }

@@ -1,4 +1,6 @@
 import GXCore
+import GXGraph
+import GXModel
 import GXNet
 
 /// Where a training run begins: the weights, and what of them learns how fast.

@@ -1,8 +1,10 @@
-import GXCommand
 import GXCore
+import GXGraph
 import GXImage
 import GXMetrics
+import GXModel
 import GXNet
+import GXStream
 import Glibc
 
 /// Trains a network, validates it after each epoch, and remembers the best weights.
@@ -303,13 +305,6 @@ extension Trainer {
     return ValidationScores(
       loss: total / Double(validation.val.count), accuracy: confusion.accuracy, macroF1: confusion.macroF1)
   }
-}
-
-/// The place of the largest of `count` values from `start`, relative to it; the first of equals.
-func largest(_ values: UnsafeBufferPointer<Float>, _ start: Int, _ count: Int) -> Int {
-  var best = 0
-  for k in 1..<count where values[start + k] > values[start + best] { best = k }
-  return best
 }
 
 /// Sums over an epoch's steps.

@@ -1,6 +1,8 @@
-import GXCommand
 import GXCore
+import GXGraph
+import GXInfer
 import GXImage
+import GXModel
 import GXNet
 import GXStream
 

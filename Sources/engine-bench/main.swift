@@ -5,6 +5,7 @@
 
 import GXCommand
 import GXCore
+import GXGraph
 import GXNet
 import GXStream
 import GXTrain

@@ -1,6 +1,6 @@
 import GXCore
 import GXMetrics
-import GXTrain
+import GXModel
 
 /// Scores before and after calibration.
 struct Report {

@@ -1,8 +1,8 @@
 import GXCommand
 import GXCore
 import GXMetrics
+import GXModel
 import GXStream
-import GXTrain
 import Glibc
 
 /// What a calibration is fitted to: rows of gx-infer --logits.

@@ -6,8 +6,8 @@
 import GXCommand
 import GXCore
 import GXMetrics
+import GXModel
 import GXStream
-import GXTrain
 
 let command = Command(
   "gx-calibrate", "make probabilities mean what they say",

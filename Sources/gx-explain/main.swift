@@ -7,9 +7,10 @@ import GXBox
 import GXCommand
 import GXCore
 import GXImage
+import GXInfer
+import GXModel
 import GXNet
 import GXStream
-import GXTrain
 
 let command = Command(
   "gx-explain", "show where in pictures a model sees evidence for a class",

@@ -6,8 +6,9 @@
 import GXBox
 import GXCommand
 import GXCore
+import GXInfer
+import GXModel
 import GXStream
-import GXTrain
 
 let command = Command(
   "gx-infer", "classify the records of a tensor stream",
@@ -60,7 +61,7 @@ let command = Command(
 command.main { arguments in
   try arguments.expectNoOperands()
   let assumption = try arguments.choice("assume-ops", Provenance.Assumption.self)
-  let views = try arguments.views()
+  let views = try arguments.value("tta", Views.grammar, Views.init(rawValue:))
   let isProfiled = arguments.has("profile")
   let wantsFeatures = arguments.has("features")
   if wantsFeatures, let other = ["logits", "tta", "calibration"].first(where: arguments.has) {

@@ -27,7 +27,7 @@ enum Files {
     var all: [Picture] = []
     for operand in operands {
       var info = stat()
-      guard stat(operand, &info) == 0 else { throw GXError("\(operand): \(systemError())") }
+      guard stat(operand, &info) == 0 else { throw GXError.system(operand) }
       var found: [Picture]
       if info.st_mode & S_IFMT == S_IFDIR {
         found = []

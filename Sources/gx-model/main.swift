@@ -5,8 +5,8 @@
 import GXBox
 import GXCommand
 import GXCore
+import GXModel
 import GXStream
-import GXTrain
 
 let command = Command(
   "gx-model", "show a model's card, or set what stands in it",
@@ -53,7 +53,7 @@ command.main { arguments in
   case "set":
     if arguments.has("json") { throw UsageError("--json is for show") }
     guard let output = arguments.string("output") else { throw UsageError("-o OUT is missing") }
-    let views = try arguments.views()
+    let views = try arguments.value("tta", Views.grammar, Views.init(rawValue:))
     var model = try Model(path: path)
     model.views = views ?? model.views
     if let fitted = model.calibration?.classifier?.members.first?.views, fitted != model.views {

@@ -5,11 +5,12 @@
 import GXBox
 import GXCommand
 import GXCore
+import GXInfer
 import GXMetrics
+import GXModel
 import GXPlot
 import GXReport
 import GXStream
-import GXTrain
 import Glibc
 
 let command = Command(

@@ -6,9 +6,10 @@
 import GXBox
 import GXCommand
 import GXCore
+import GXInfer
+import GXModel
 import GXServe
 import GXStream
-import GXTrain
 
 let command = Command(
   "gx-serve", "classify galaxy pictures over HTTP",
@@ -70,8 +71,9 @@ command.main { arguments in
   }
   if arguments.has("scope") { throw UsageError("--scope is for 'keys add'") }
   let paths = arguments.strings("model")
-  let views = try arguments.views()
+  let views = try arguments.value("tta", Views.grammar, Views.init(rawValue:))
   if paths.isEmpty { Log.note("no -m MODEL: \(Model.inTheBoxName) classifies") }
+  Signals.deferInterrupts()
   let server = try Server(
     settings(arguments),
     Server.Sources {
@@ -82,7 +84,7 @@ command.main { arguments in
       try KeyStore(path: keysPath)
     },
     endpoints: (arguments.has("listen") ? arguments.strings("listen") : ["127.0.0.1:5000"]).map(endpoint),
-    certificate: certificate(arguments), accessLog: arguments.string("access-log"))
+    certificate: certificate(arguments), accessLog: arguments.string("access-log"), tell: Log.tell)
   server.run()
   return .done
 }

@@ -1,6 +1,8 @@
 import GXCommand
 import GXCore
+import GXInfer
 import GXMetrics
+import GXModel
 import GXStream
 import GXTrain
 
@@ -13,10 +15,10 @@ func crossValidate(_ run: Run) throws -> ExitStatus {
   if let option = pointless.first(where: arguments.has) {
     throw UsageError("--folds and --\(option) do not go together: it writes no model, and begins anew each time")
   }
-  let views = try arguments.views() ?? .one
+  let views = try arguments.value("tta", Views.grammar, Views.init(rawValue:)) ?? .one
   let jobs = try arguments.int("threads") ?? arguments.jobs()
   try expectStream()
-  let log = try arguments.string("log").map { try EpochLog(path: $0, appending: false) }
+  let log = try arguments.string("log").map { try EpochLog(path: $0, appending: false, tell: Log.tell) }
   let output = try Output(arguments, binary: false)
   let writer = NDJSONWriter(output.sink)
 

@@ -1,6 +1,8 @@
 import GXCommand
 import GXCore
+import GXGraph
 import GXImage
+import GXModel
 import GXNet
 import GXStream
 import GXTrain

@@ -5,6 +5,7 @@
 
 import GXCommand
 import GXCore
+import GXGraph
 import GXNet
 import GXStream
 import GXTrain
@@ -86,7 +87,7 @@ func train(_ run: Run) throws -> ExitStatus {
   if arguments.has("resume") && !arguments.has("checkpoint") { throw UsageError("--resume needs --checkpoint FILE") }
   try expectStream()
   _ = try AtomicFile(path: path)  // If it cannot be written, better to know before than after hours.
-  let log = try EpochLog(path: arguments.string("log"), appending: arguments.has("resume"))
+  let log = try EpochLog(path: arguments.string("log"), appending: arguments.has("resume"), tell: Log.tell)
 
   let training = try run.data()
   var validation = training

@@ -1,6 +1,8 @@
 import GXBox
 import GXCore
 import GXImage
+import GXInfer
+import GXModel
 import GXNet
 import GXStream
 import GXSynth

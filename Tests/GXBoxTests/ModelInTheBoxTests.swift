@@ -1,8 +1,10 @@
+import GXBox
 import GXCore
+import GXInfer
+import GXModel
 import Testing
 
 @testable import GXTrain
-import GXBox
 
 @Suite struct ModelInTheBoxTests {
   @Test func isAWorkingModelOfTheFourClasses() throws {

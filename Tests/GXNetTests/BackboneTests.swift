@@ -2,6 +2,7 @@ import Foundation
 import GXCore
 import Testing
 
+@testable import GXGraph
 @testable import GXNet
 
 /// The backbones against torchvision's and timm's, on weights and pictures that follow from a formula;

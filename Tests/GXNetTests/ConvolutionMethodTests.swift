@@ -2,6 +2,7 @@ import Foundation
 import GXCore
 import Testing
 
+@testable import GXGraph
 @testable import GXNet
 
 /// Convolutions by Winograd's algorithm and across the batch, forward and backward, at some places against their

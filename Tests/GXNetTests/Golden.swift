@@ -1,5 +1,6 @@
 import Foundation
 import GXCore
+import GXGraph
 import Testing
 
 @testable import GXNet

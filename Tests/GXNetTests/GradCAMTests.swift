@@ -1,5 +1,6 @@
 import Foundation
 import GXCore
+import GXGraph
 import GXImage
 import Testing
 

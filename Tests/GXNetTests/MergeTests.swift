@@ -2,6 +2,7 @@ import GXCore
 import Glibc
 import Testing
 
+@testable import GXGraph
 @testable import GXNet
 
 @Suite struct MergeTests {

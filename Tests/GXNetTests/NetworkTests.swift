@@ -1,6 +1,7 @@
 import GXCore
 import Testing
 
+@testable import GXGraph
 @testable import GXNet
 
 @Suite struct NetworkTests {

@@ -1,4 +1,5 @@
 import GXCore
+import GXGraph
 import Testing
 
 @testable import GXNet

@@ -1,6 +1,7 @@
 import GXCore
 import Testing
 
+@testable import GXGraph
 @testable import GXNet
 
 /// Layers, gradients and a training run against PyTorch's (f64 for the layers).

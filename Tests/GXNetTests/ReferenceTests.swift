@@ -1,6 +1,7 @@
 import GXCore
 import Testing
 
+@testable import GXGraph
 @testable import GXNet
 
 /// oneDNN against the plain reference, over odd sizes that the golden files are too small for.

@@ -1,6 +1,7 @@
 import GXCore
 import Testing
 
+@testable import GXGraph
 @testable import GXNet
 
 /// Networks that give a node's value and the logits' derivatives by it.

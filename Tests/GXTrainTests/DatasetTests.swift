@@ -1,6 +1,7 @@
 import GXCore
 import GXStream
 import Glibc
+import TestSupport
 import Testing
 
 @testable import GXTrain

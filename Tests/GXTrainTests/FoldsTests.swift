@@ -1,5 +1,6 @@
 import GXCore
 import GXStream
+import TestSupport
 import Testing
 
 @testable import GXTrain

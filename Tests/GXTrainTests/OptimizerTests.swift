@@ -1,5 +1,7 @@
 import GXCore
+import GXGraph
 import GXNet
+import TestSupport
 import Testing
 
 @testable import GXTrain

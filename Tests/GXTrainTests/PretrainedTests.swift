@@ -1,8 +1,12 @@
 import Foundation
 import GXCore
+import GXGraph
 import GXNet
+import GXStream
+import TestSupport
 import Testing
 
+@testable import GXModel
 @testable import GXTrain
 
 @Suite struct ForeignNamesTests {

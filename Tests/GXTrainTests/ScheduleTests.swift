@@ -1,4 +1,5 @@
 import GXCore
+import TestSupport
 import Testing
 
 @testable import GXTrain

@@ -1,6 +1,7 @@
 import Foundation
 import GXCore
 import GXStream
+import TestSupport
 import Testing
 
 @testable import GXTrain

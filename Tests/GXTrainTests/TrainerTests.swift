@@ -1,8 +1,11 @@
 import Foundation
 import GXCore
 import GXImage
+import GXInfer
+import GXModel
 import GXNet
 import GXStream
+import TestSupport
 import Testing
 
 @testable import GXTrain
@@ -18,18 +21,6 @@ func bars(_ count: Int, valEvery: Int = 5, seed: UInt64 = 1) throws -> [Record] 
       "bar\(i)", label: i % 2 == 0 ? "h" : "v", split: i / 2 % valEvery == 0 ? "val" : "train",
       ops: [["op": "normalize", "method": "unit", "dtype": "f32"]], tensor: Tensor([12, 12, 1], pixels))
   }
-}
-
-/// A small network with all that has state: batch normalisation and dropout.
-func smallGraph(_ input: Shape = [12, 12, 1], classes: Int = 2) throws -> Graph {
-  var graph = try Graph(input: input)
-  try graph.add("conv", .convolution(channels: 8, window: Window(3, padding: 1), bias: false))
-  try graph.add("bn", .batchNorm())
-  try graph.add("relu", .activation(.relu))
-  try graph.add("pool", .globalAveragePool)
-  try graph.add("dropout", .dropout(rate: 0.1))
-  try graph.add("logits", .linear(features: classes))
-  return graph
 }
 
 func smallPlan(epochs: Int = 4) -> TrainingPlan {

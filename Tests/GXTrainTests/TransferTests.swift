@@ -1,8 +1,12 @@
 import Foundation
 import GXCore
+import GXGraph
 import GXImage
+import GXInfer
+import GXModel
 import GXNet
 import GXStream
+import TestSupport
 import Testing
 
 @testable import GXTrain

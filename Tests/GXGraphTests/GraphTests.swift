@@ -1,7 +1,7 @@
 import GXCore
 import Testing
 
-@testable import GXNet
+@testable import GXGraph
 
 @Suite struct GraphTests {
   @Test(arguments: Architecture.allCases) func jsonRoundTrip(_ architecture: Architecture) throws {

@@ -1,8 +1,9 @@
 import Foundation
 import GXCore
+import TestSupport
 import Testing
 
-@testable import GXTrain
+@testable import GXStream
 
 @Suite struct SafetensorsTests {
   @Test func readsWhatTheReferenceImplementationWrote() throws {

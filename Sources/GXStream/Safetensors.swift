@@ -194,7 +194,7 @@ extension Safetensors {
 
 /// A file's bytes. A model is read rather than mapped: it is small, and a mapping would crash the
 /// reader when another program shortens the file.
-func readWhole(_ path: String, limit: Int) throws(GXError) -> Storage {
+package func readWhole(_ path: String, limit: Int) throws(GXError) -> Storage {
   let fd = gx_open(path, O_RDONLY | O_CLOEXEC, 0)
   guard fd >= 0 else { throw GXError(String(cString: strerror(errno))) }
   defer { close(fd) }
@@ -261,4 +261,15 @@ extension Safetensors {
 extension DType {
   /// Largest elements first.
   fileprivate static let bySize: [DType] = [.f32, .f16, .u16, .u8]
+}
+
+extension Safetensors {
+  /// Writes the file; it appears whole or not at all.
+  public func write(path: String) throws {
+    let file = try AtomicFile(path: path)
+    let sink = ByteSink(descriptor: file.descriptor, name: path)
+    try write { try sink.write($0) }
+    try sink.flush()
+    try file.commit()
+  }
 }

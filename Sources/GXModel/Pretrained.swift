@@ -1,5 +1,6 @@
 import GXCore
-import GXNet
+import GXGraph
+import GXStream
 
 /// Weights that were trained before, by gx or others: a safetensors file of timm's, torchvision's or Zoobot's, say.
 public struct Pretrained: Sendable {
@@ -163,7 +164,7 @@ enum ForeignNames {
 }
 
 /// A tensor's name without its last part.
-func layer(of name: String) -> String { String(name[..<(name.lastIndex(of: ".") ?? name.endIndex)]) }
+package func layer(of name: String) -> String { String(name[..<(name.lastIndex(of: ".") ?? name.endIndex)]) }
 
 extension Shape {
   fileprivate var withoutLastOnes: Shape { Array(self[..<((lastIndex { $0 != 1 } ?? -1) + 1)]) }

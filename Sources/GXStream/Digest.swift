@@ -44,7 +44,7 @@ public func xxh64(_ bytes: UnsafeRawBufferPointer, seed: UInt64 = 0) -> UInt64 {
 }
 
 /// A fingerprint as it is written: 16 hex digits.
-func hexDigits(_ digest: UInt64) -> String {
+package func hexDigits(_ digest: UInt64) -> String {
   let digits = String(digest, radix: 16)
   return String(repeating: "0", count: 16 - digits.count) + digits
 }

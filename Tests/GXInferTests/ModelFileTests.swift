@@ -1,12 +1,15 @@
 import Foundation
 import GXCore
 import GXImage
+import GXGraph
 import GXMetrics
+import GXModel
 import GXNet
 import GXStream
+import TestSupport
 import Testing
 
-@testable import GXTrain
+@testable import GXInfer
 
 @Suite struct ModelFileTests {
   let scratch = Scratch()
@@ -236,34 +239,5 @@ import Testing
     failed.fail("torn")
     #expect(try extractor.features(of: failed).error == "torn")
     #expect(message { _ = try extractor.features(of: record("r", ops: [unit, unit], tensor: picture(0))) } != "")
-  }
-
-  /// A head knows whose features it was trained on, and refuses others, and pixels.
-  @Test func aHeadsModelRefusesOtherFeatures() throws {
-    let model = try files.model()
-    let extractor = try FeatureExtractor(model)
-    let records = try (0..<8).map { i in
-      try extractor.features(
-        of: record(
-          "\(i)", label: i % 2 == 0 ? "a" : "b", split: i < 6 ? "train" : "val", ops: [unit], tensor: picture(i)))
-    }
-    let data = try dataset(records, in: scratch)
-    let step: JSON = ["op": "features", "model": .string(model.digest), "node": .string(extractor.node)]
-    #expect(data.ops == [step] && data.shape == records[0].tensor?.shape)
-    var plan = TrainingPlan(for: .linear)
-    (plan.epochs, plan.batch) = (1, 2)
-    let graph = try Architecture.linear.graph(input: data.shape, classes: 2)
-    let trainer = try Trainer(
-      graph: graph, architecture: "linear", training: data, validation: data, plan: plan, threads: 1)
-    #expect(try trainer.run(shouldStop: { false }, afterStep: {}, afterEpoch: { _ in }))
-    let head = try Classifier(trainer.model())
-    #expect(try head.steps(for: records[0]).isEmpty)
-
-    var other = records[0]
-    other.meta["features"] = ["model": "0123456789abcdef", "node": .string(extractor.node)]
-    #expect(message { _ = try head.steps(for: other) }.contains("0123456789abcdef"))
-    #expect(message { _ = try dataset(records + [other], in: scratch) }.contains("was prepared by"))
-    let pixels = try record("p", ops: [])
-    #expect(message { _ = try head.steps(for: pixels) }.contains("put gx-infer --features before"))
   }
 }

@@ -1,6 +1,7 @@
 import GXCore
 import GXImage
 import GXMetrics
+import GXModel
 import GXNet
 import GXStream
 import Glibc

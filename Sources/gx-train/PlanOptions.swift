@@ -1,7 +1,9 @@
 import GXCommand
 import GXCore
+import GXGraph
 import GXImage
 import GXNet
+import GXTrain
 
 /// The plan as options of a command.
 extension TrainingPlan {

@@ -1,7 +1,8 @@
 import GXCore
+import TestSupport
 import Testing
 
-@testable import GXTrain
+@testable import GXModel
 
 @Suite struct ProvenanceTests {
   let resize: JSON = ["op": "resize", "width": 96]

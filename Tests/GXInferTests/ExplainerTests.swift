@@ -1,11 +1,14 @@
 import Foundation
 import GXCore
+import GXGraph
 import GXImage
+import GXModel
 import GXNet
 import GXStream
+import TestSupport
 import Testing
 
-@testable import GXTrain
+@testable import GXInfer
 
 @Suite struct ExplainerTests {
   static let ops: [JSON] = [

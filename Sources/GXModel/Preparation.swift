@@ -46,7 +46,7 @@ public struct Preparation: Sendable {
 
   /// What a person can see of `finish`: the picture after what can be seen of `steps`, u8 `[height, width, 3]`.
   /// - Throws: `GXError` where a step fails, or the picture has neither 1 nor 3 channels.
-  func seen(_ picture: Tensor, after steps: [any PixelStep]) throws -> Tensor {
+  package func seen(_ picture: Tensor, after steps: [any PixelStep]) throws -> Tensor {
     var picture = picture
     for step in steps { picture = try step.visible(picture) }
     return try shown(picture, before: steps)
@@ -54,7 +54,7 @@ public struct Preparation: Sendable {
 
   /// The whole of a picture that `steps` are still to be applied to, to look at: u8 `[height, width, 3]` of its size.
   /// - Throws: `GXError` where the picture has neither 1 nor 3 channels.
-  func shown(_ picture: Tensor, before steps: [any PixelStep]) throws -> Tensor {
+  package func shown(_ picture: Tensor, before steps: [any PixelStep]) throws -> Tensor {
     // What the model wants and is no longer to be done was done before.
     try Image.displayable(PixelSteps.undo(wanted.dropLast(steps.count), picture))
   }

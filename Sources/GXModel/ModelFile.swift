@@ -1,5 +1,5 @@
 import GXCore
-import GXNet
+import GXGraph
 import GXStream
 
 /// A trained classifier: one safetensors file with the weights, and all that inference needs to know as
@@ -13,7 +13,7 @@ public struct Model: Sendable {
   public static let version = 1
   public static let metadataKey = "gx"
   /// The field of `training` that names the finer classes, in the order of the head's logits, if there are any.
-  static let finerField = "finer_classes"
+  package static let finerField = "finer_classes"
 
   public var graph: Graph
   /// Names of the classes, in the order of the logits.
@@ -136,7 +136,7 @@ public struct Model: Sendable {
 
 extension Model {
   /// Names of what the head's logits are of: the classes, or the finer ones that are merged into them.
-  var headClasses: [String] {
+  package var headClasses: [String] {
     training[Self.finerField]?.arrayValue?.compactMap(\.stringValue) ?? classes
   }
 
@@ -147,30 +147,5 @@ extension Model {
       sum &+= tensor.withBytes { xxh64($0, seed: stableHash("\(name)\0\(tensor.dtype)\0\(tensor.shape)")) }
     }
     return hexDigits(sum)
-  }
-}
-
-extension Safetensors {
-  /// Writes the file; it appears whole or not at all.
-  public func write(path: String) throws {
-    let file = try AtomicFile(path: path)
-    let sink = ByteSink(descriptor: file.descriptor, name: path)
-    try write { try sink.write($0) }
-    try sink.flush()
-    try file.commit()
-  }
-}
-
-extension Tensor {
-  /// The same values as f32 or f16 (rounded to nearest).
-  func converted(to target: DType) throws -> Tensor {
-    if dtype == target { return self }
-    let values = floats()
-    if target == .f32 { return try Tensor(shape, values) }
-    precondition(target == .f16)
-    return try Tensor(.f16, shape) { bytes in
-      let out = bytes.bindMemory(to: Float16.self)
-      for i in 0..<out.count { out[i] = Float16(values[i]) }
-    }
   }
 }

@@ -1,5 +1,4 @@
 import GXCore
-import GXNet
 
 /// All that is known of a model, for its user: what it takes and gives, what it was trained on, what its maker says.
 extension Model {

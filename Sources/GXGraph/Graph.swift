@@ -93,7 +93,7 @@ public struct Graph: Equatable, Sendable {
     public let name: String
     public let operation: Operation
     /// Places in `nodes`; -1 is the graph's input.
-    let inputs: [Int]
+    package let inputs: [Int]
     /// Of the result.
     public let shape: Shape
   }
@@ -129,7 +129,7 @@ public struct Graph: Equatable, Sendable {
     return name
   }
 
-  mutating func add(_ name: String, _ operation: Operation, inputs: [String]) throws {
+  package mutating func add(_ name: String, _ operation: Operation, inputs: [String]) throws {
     guard nodes.count < Self.nodeLimit else { throw GXError("more than \(Self.nodeLimit) nodes") }
     guard (1...Self.nameLimit).contains(name.utf8.count) else {
       throw GXError("node \(nodes.count): name of \(name.utf8.count) bytes; expected 1 to \(Self.nameLimit)")
@@ -152,10 +152,10 @@ public struct Graph: Equatable, Sendable {
     name == Self.inputName ? -1 : nodes.firstIndex { $0.name == name }
   }
 
-  func shape(of place: Int) -> Shape { place < 0 ? input : nodes[place].shape }
+  package func shape(of place: Int) -> Shape { place < 0 ? input : nodes[place].shape }
 
   /// The nodes that read `place`.
-  func readers(of place: Int) -> [Int] { nodes.indices.filter { nodes[$0].inputs.contains(place) } }
+  package func readers(of place: Int) -> [Int] { nodes.indices.filter { nodes[$0].inputs.contains(place) } }
 
   /// Throws unless every node leads to the last, and that gives a vector.
   public func checkComplete() throws {
@@ -166,7 +166,7 @@ public struct Graph: Equatable, Sendable {
   }
 
   /// Throws unless there are nodes, and every one leads to the last.
-  func checkConnected() throws {
+  package func checkConnected() throws {
     guard !nodes.isEmpty else { throw GXError("network has no nodes") }
     var read = Set<Int>()
     for node in nodes { read.formUnion(node.inputs) }
@@ -178,7 +178,7 @@ public struct Graph: Equatable, Sendable {
 
 extension Graph {
   /// Throws where a name of `frozen` is no node's, or a frozen node reads one that has weights and learns.
-  func checkFrozen(_ frozen: Set<String>) throws(GXError) {
+  package func checkFrozen(_ frozen: Set<String>) throws(GXError) {
     guard !frozen.isEmpty else { return }
     if let stranger = frozen.subtracting(nodes.map(\.name)).sorted().first {
       throw GXError("no node \(stranger) to freeze")
@@ -291,18 +291,18 @@ extension Window {
 
 extension Graph {
   /// One array of weights or running statistics, in PyTorch's layout and under its name.
-  struct Weight {
-    enum Role { case weight, bias, scale, shift, runningMean, runningVariance }
-    let name: String
-    let shape: Shape
-    let role: Role
+  package struct Weight {
+    package enum Role { case weight, bias, scale, shift, runningMean, runningVariance }
+    package let name: String
+    package let shape: Shape
+    package let role: Role
 
     /// Trained by gradient; the rest are running statistics.
-    var isTrained: Bool { role != .runningMean && role != .runningVariance }
+    package var isTrained: Bool { role != .runningMean && role != .runningVariance }
   }
 
   /// The arrays of a node: convolutions OIHW (I of one group), linear layers `[out, in]`, the rest `[channels]`.
-  func weights(of place: Int) -> [Weight] {
+  package func weights(of place: Int) -> [Weight] {
     let node = nodes[place]
     let input = shape(of: node.inputs[0])
     func weight(_ suffix: String, _ shape: Shape, _ role: Weight.Role) -> Weight {

@@ -1,5 +1,7 @@
 import GXCore
+import GXGraph
 import GXImage
+import GXModel
 import GXNet
 import GXStream
 

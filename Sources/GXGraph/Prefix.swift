@@ -3,7 +3,7 @@ import GXCore
 /// Parts of a graph: what is computed on the way to a node, and from there on.
 extension Graph {
   /// The last linear layer, whose value is the logits of all classes, or of the finer ones that are merged after it.
-  var head: Node? { nodes.last { if case .linear = $0.operation { true } else { false } } }
+  package var head: Node? { nodes.last { if case .linear = $0.operation { true } else { false } } }
 
   /// The name of the last linear layer.
   public var headName: String? { head?.name }
@@ -36,7 +36,7 @@ extension Graph {
   public func shape(ofNode name: String) throws(GXError) -> Shape { nodes[try place(ofNode: name)].shape }
 
   /// - Throws: `GXError` where there is no such node.
-  func place(ofNode name: String) throws(GXError) -> Int {
+  package func place(ofNode name: String) throws(GXError) -> Int {
     guard let place = nodes.firstIndex(where: { $0.name == name }) else {
       throw GXError("the network has no node \(name)")
     }

@@ -1,4 +1,3 @@
-import GXCommand
 import GXCore
 import GXImage
 
@@ -40,7 +39,7 @@ public enum Views: Hashable, Sendable, RawRepresentable {
   }
 
   /// How many there are of a picture of `shape`, `[height, width, channels]`.
-  func count(_ shape: Shape) -> Int {
+  package func count(_ shape: Shape) -> Int {
     switch self {
     case .one: 1
     case .dihedral: Dihedral.count(shape)
@@ -48,20 +47,11 @@ public enum Views: Hashable, Sendable, RawRepresentable {
     }
   }
 
-  func views(of picture: Tensor) throws -> [Tensor] {
+  package func views(of picture: Tensor) throws -> [Tensor] {
     switch self {
     case .one: [picture]
     case .dihedral: try Dihedral.views(of: picture)
     case .rotations(let count): try Rotation.views(of: picture, count: count)
     }
-  }
-}
-
-extension Arguments {
-  /// The views that `--tta` names; nil where it is not given.
-  public func views() throws -> Views? {
-    guard let text = string("tta") else { return nil }
-    guard let views = Views(rawValue: text) else { throw UsageError("--tta: '\(text)' is none of \(Views.grammar)") }
-    return views
   }
 }

@@ -1,5 +1,5 @@
-import GXCommand
 import GXCore
+import GXGraph
 import GXNet
 
 /// Networks of one graph for any number of threads.
@@ -7,7 +7,7 @@ import GXNet
 /// Each thread at work has a network of its own, which computes on one thread: the result for a picture can't
 /// depend on its neighbours, nothing waits for a batch to fill, and several threads together are as fast as batches are.
 /// All compute with the same weights.
-final class NetworkPool: @unchecked Sendable {
+package final class NetworkPool: @unchecked Sendable {
   private let graph: Graph
   private let batch: Int
   private let first: Network
@@ -21,7 +21,7 @@ final class NetworkPool: @unchecked Sendable {
   ///   - weights: All that `graph` takes, and no more.
   ///   - isProfiled: Whether to measure where the networks' time goes.
   ///   - watching: The node whose value and gradient are wanted, if any.
-  init(
+  package init(
     _ graph: Graph, batch: Int, weights: [(name: String, tensor: Tensor)], isProfiled: Bool, watching: String? = nil
   ) throws {
     (self.graph, self.batch, self.isProfiled, self.watching) = (graph, batch, isProfiled, watching)
@@ -32,12 +32,12 @@ final class NetworkPool: @unchecked Sendable {
   }
 
   /// Computes a batch of `pictures`, as many as the network's batch. `read` gets the result, which it must copy.
-  func run<R>(_ pictures: [Tensor], _ read: (UnsafeBufferPointer<Float>) throws -> R) throws -> R {
+  package func run<R>(_ pictures: [Tensor], _ read: (UnsafeBufferPointer<Float>) throws -> R) throws -> R {
     try run(pictures) { result, _ in try read(result) }
   }
 
   /// The same; `read` gets the network too, which is its own as long as it runs.
-  func run<R>(_ pictures: [Tensor], _ read: (UnsafeBufferPointer<Float>, Network) throws -> R) throws -> R {
+  package func run<R>(_ pictures: [Tensor], _ read: (UnsafeBufferPointer<Float>, Network) throws -> R) throws -> R {
     precondition(pictures.count == batch)
     let network = try monitor.locked { idle.popLast() } ?? another()
     defer { monitor.locked { idle.append(network) } }

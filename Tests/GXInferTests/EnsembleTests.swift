@@ -2,11 +2,13 @@ import Foundation
 import GXCore
 import GXImage
 import GXMetrics
+import GXModel
 import GXNet
 import GXStream
+import TestSupport
 import Testing
 
-@testable import GXTrain
+@testable import GXInfer
 
 @Suite struct EnsembleTests {
   let unit: JSON = ["op": "normalize", "method": "unit", "dtype": "f32"]

@@ -1,4 +1,5 @@
 import GXCore
+import GXModel
 import GXNet
 import GXStream
 

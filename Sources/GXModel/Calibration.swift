@@ -118,7 +118,7 @@ public struct Calibration: Equatable, Sendable {
 
   /// The same for classes in another order.
   /// - Throws: `GXError` where the classes are others.
-  func ordered(by names: [String]) throws(GXError) -> Calibration {
+  package func ordered(by names: [String]) throws(GXError) -> Calibration {
     let places = names.compactMap(classes.firstIndex)
     guard places.count == names.count, names.count == classes.count else {
       throw GXError(

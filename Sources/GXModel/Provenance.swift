@@ -70,16 +70,16 @@ public enum Provenance {
   }
 
   /// Whether two lists of steps are the same; nil is equal to nil alone.
-  static func equal(_ a: [JSON]?, _ b: [JSON]?) -> Bool {
+  package static func equal(_ a: [JSON]?, _ b: [JSON]?) -> Bool {
     guard let a, let b else { return a == nil && b == nil }
     return equal(JSON.array(a), JSON.array(b))
   }
 
   /// The steps in words for an error.
-  static func text(_ ops: [JSON]?) -> String { ops.map { JSON.array($0).text } ?? "steps it does not tell" }
+  package static func text(_ ops: [JSON]?) -> String { ops.map { JSON.array($0).text } ?? "steps it does not tell" }
 
   /// Whether two steps are the same: fields in any order, numbers by value.
-  static func equal(_ a: JSON, _ b: JSON) -> Bool {
+  package static func equal(_ a: JSON, _ b: JSON) -> Bool {
     switch (a, b) {
     case (.number(let x), .number(let y)): x == y || Double(x) == Double(y)
     case (.array(let x), .array(let y)): x.count == y.count && zip(x, y).allSatisfy { equal($0, $1) }
