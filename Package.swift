@@ -30,6 +30,7 @@ let commands: [(name: String, uses: [String])] = [
   ("gx-list", []),
   ("gx-decode", ["GXImage"]),
   ("gx-resize", ["GXImage"]),
+  ("gx-crop", ["GXImage"]),
   ("gx-normalize", ["GXImage"]),
   ("gx-augment", ["GXImage"]),
   ("gx-shuffle", []),
