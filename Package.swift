@@ -31,6 +31,7 @@ let commands: [(name: String, uses: [String])] = [
   ("gx-decode", ["GXImage"]),
   ("gx-resize", ["GXImage"]),
   ("gx-crop", ["GXImage"]),
+  ("gx-denoise", ["GXImage"]),
   ("gx-normalize", ["GXImage"]),
   ("gx-augment", ["GXImage"]),
   ("gx-shuffle", []),

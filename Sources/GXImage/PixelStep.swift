@@ -51,7 +51,7 @@ extension PixelStep {
 
 /// The kinds of steps there are.
 public enum PixelSteps {
-  static let all: [any PixelStep.Type] = [Resize.self, Crop.self, Normalize.self]
+  static let all: [any PixelStep.Type] = [Resize.self, Crop.self, Denoise.self, Normalize.self]
 
   /// Reads what a step's `json` wrote, fields in any order.
   /// - Throws: `GXError` naming the op and the field that is missing, unknown or out of range.

@@ -9,6 +9,11 @@ import Testing
     #"{"op":"resize","width":7,"height":9,"filter":"box","mode":"fit","fill":[0,0.25,1],"crop":1}"#,
     #"{"op":"resize","width":7,"height":9,"filter":"bicubic","mode":"cover","crop":0.5}"#,
     #"{"op":"crop","width":64,"height":32}"#,
+    #"{"op":"crop","x":0,"y":7,"width":64,"height":32}"#,
+    #"{"op":"crop","fraction":0.75}"#,
+    #"{"op":"denoise","method":"median","size":3}"#,
+    #"{"op":"denoise","method":"gaussian","sigma":1.5}"#,
+    #"{"op":"denoise","method":"bilateral","diameter":5,"sigma_colour":0.1,"sigma_space":2}"#,
     #"{"op":"normalize","method":"unit","dtype":"f32"}"#,
     #"{"op":"normalize","method":"standard","mean":[0.485,0.456,0.406],"std":[0.229,0.224,0.225],"dtype":"f16"}"#,
   ]
@@ -32,7 +37,12 @@ import Testing
     (#"{"op":"crop","width":3}"#, "op crop: no \"height\""),
     (#"{"op":"crop","width":3,"height":"x"}"#, "op crop: \"height\" is \"x\", not a whole number"),
     (#"{"op":"crop","width":3,"height":0}"#, "crop: 3x0"),
-    (#"{"op":"crop","width":3,"height":4,"x":1}"#, "op crop: unknown field \"x\""),
+    (#"{"op":"crop","width":3,"height":4,"z":1}"#, "op crop: unknown field \"z\""),
+    (#"{"op":"crop","width":3,"height":4,"x":1}"#, "op crop: no \"y\""),
+    (#"{"op":"crop","width":3,"height":4,"x":-1,"y":0}"#, "crop: -1,0 is no place"),
+    (#"{"op":"crop","width":3,"height":4,"fraction":0.5}"#, "op crop: unknown field"),
+    (#"{"op":"crop","fraction":0}"#, "crop: fraction 0"), (#"{"op":"crop","fraction":1.5}"#, "crop: fraction 1.5"),
+    (#"{"op":"crop","width":3,"width":4,"height":4}"#, "op crop: field \"width\" stands twice"),
     (#"{"op":"normalize","method":"unit","dtype":"u8"}"#, "\"dtype\" is \"u8\", not one of f32, f16"),
     (#"{"op":"normalize","method":"standard","mean":[1],"std":[0],"dtype":"f32"}"#, "std is not positive"),
     (#"{"op":"normalize","method":"standard","mean":[1,2],"std":[1],"dtype":"f32"}"#, "2 means and 1 standard"),
@@ -72,6 +82,17 @@ import Testing
     [#"{"op":"resize","width":45,"height":44,"mode":"fit","fill":[-9]}"#, #"{"op":"crop","width":44,"height":41}"#],
     [#"{"op":"crop","width":33,"height":20}"#, #"{"op":"resize","width":60,"height":60,"mode":"cover","crop":0.9}"#],
     [#"{"op":"normalize","method":"unit","dtype":"f32"}"#, #"{"op":"crop","width":7,"height":30}"#],
+    [#"{"op":"crop","x":19,"y":2,"width":20,"height":15}"#],
+    [#"{"op":"crop","fraction":0.61}"#, #"{"op":"crop","x":0,"y":3,"width":17,"height":16}"#],
+    [
+      #"{"op":"crop","x":3,"y":11,"width":37,"height":20}"#,
+      #"{"op":"resize","width":40,"height":48,"mode":"fit","fill":[-9]}"#,
+      #"{"op":"crop","x":5,"y":0,"width":33,"height":33}"#,
+    ],
+    [
+      #"{"op":"crop","x":9,"y":0,"width":30,"height":30}"#, #"{"op":"resize","width":31,"height":20,"mode":"cover"}"#,
+      #"{"op":"denoise","method":"gaussian","sigma":0.1}"#,
+    ],
   ]
 
   /// A picture whose pixels hold their own places: after steps they still do, and the extent knows where they are.
@@ -100,7 +121,8 @@ import Testing
       let x = (extent.left + (Double(place % shape[1]) + 0.5) / Double(shape[1]) * extent.width) * Double(width) - 0.5
       let y = (extent.top + (Double(place / shape[1]) + 0.5) / Double(shape[0]) * extent.height) * Double(height) - 0.5
       // At edges, what is filled up or repeated has no place of its own.
-      guard x > 1, y > 1, x < Double(width) - 2, y < Double(height) - 2 else { continue }
+      guard x > 1, y > 1, x < Double(width) - 2, y < Double(height) - 2, values[2 * place] != -9
+      else { continue }
       seen += 1
       let found = (Double(values[2 * place]), Double(values[2 * place + 1]))
       #expect(abs(found.0 - x) < 0.1 && abs(found.1 - y) < 0.1, "\(found), not \(x), \(y)")
