@@ -42,7 +42,7 @@ public enum Log {
     }
   }
 
-  fileprivate static func clearProgress() { if progressShown { write("") } }
+  static func clearProgress() { if progressShown { write("") } }
 }
 
 /// A line with count, rate and time left, on a terminal. In a pipe only the last command shows it: the

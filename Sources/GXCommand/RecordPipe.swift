@@ -3,13 +3,14 @@ import GXCore
 import GXStream
 import Glibc
 
-/// Where a command's data goes: stdout, or with `-o` a file that appears only on `commit`.
+/// Where a command's data goes: stdout, or with `-o` a file that appears only when all went well.
 public final class Output {
   public let sink: ByteSink
   private let file: AtomicFile?
+  private var ends: [() throws -> Void] = []
 
   /// - Parameter binary: true refuses to write to a terminal.
-  public init(_ arguments: Arguments, binary: Bool) throws {
+  init(_ arguments: Arguments, binary: Bool) throws {
     let immediate = arguments.has("unbuffered")
     if let path = arguments.string("output") {
       let file = try AtomicFile(path: path)
@@ -24,8 +25,28 @@ public final class Output {
     }
   }
 
+  /// A writer of a tensor stream, which is ended when the command has done its work.
+  public func records() -> RecordWriter {
+    let writer = RecordWriter(sink)
+    atEnd(writer.finish)
+    return writer
+  }
+
+  /// A writer of NDJSON, likewise.
+  public func rows() -> NDJSONWriter {
+    let writer = NDJSONWriter(sink)
+    atEnd(writer.finish)
+    return writer
+  }
+
+  public func write(_ text: String) throws { try sink.write(Array(text.utf8)) }
+
+  /// What is still to be written when the command has done its work.
+  public func atEnd(_ end: @escaping () throws -> Void) { ends.append(end) }
+
   /// All was written: what is buffered goes out, the file gets its name.
-  public func commit() throws {
+  fileprivate func commit() throws {
+    for end in ends { try end() }
     try sink.flush()
     if let file { return try file.commit() }
     // Some file systems tell of a full disk only here.
@@ -33,11 +54,42 @@ public final class Output {
   }
 }
 
+extension Arguments {
+  /// The work of a command from its first output to its exit status: `write` within `count`.
+  public func run(binary: Bool = false, _ body: (Output, inout Tally) throws -> Void) throws -> ExitStatus {
+    try count { tally in try write(binary: binary) { output in try body(output, &tally) } }
+  }
+
+  /// Lets `body` write. Where it returns, the output is ended and appears under its name; where it throws, there is none.
+  /// - Parameter binary: true refuses to write to a terminal.
+  public func write(binary: Bool = false, _ body: (Output) throws -> Void) throws {
+    let output = try Output(self, binary: binary)
+    try body(output)
+    try output.commit()
+  }
+
+  /// Lets `body` count records. However it ends, people are told how many failed; the exit status follows.
+  public func count(_ body: (inout Tally) throws -> Void) throws -> ExitStatus {
+    var tally = try Tally(self)
+    defer {
+      Log.clearProgress()
+      tally.report()
+    }
+    try body(&tally)
+    return tally.status
+  }
+}
+
 /// The tensor stream on stdin. Refuses a terminal.
 /// - Parameter map: false where records are held for long: views would keep the file's pages in memory.
 public func standardRecords(map: Bool = true) throws -> RecordReader {
   if isatty(STDIN_FILENO) == 1 { throw UsageError("stdin is a terminal; a tensor stream was expected") }
-  return RecordReader(ByteSource(map: map))
+  return tensorStream(ByteSource(map: map))
+}
+
+/// A tensor stream's records. What the reader itself finds wrong with one is told on stderr.
+public func tensorStream(_ source: ByteSource) -> RecordReader {
+  RecordReader(source) { Log.error("\($0.id): \($0.error ?? "")") }
 }
 
 /// Counts of what passed, and the exit status that follows from them and `--max-errors`.
@@ -75,7 +127,7 @@ public struct Tally: Sendable {
   }
 
   /// Says on stderr how many failed, if any did.
-  public func report() { if failed > 0 { Log.note("\(failed) of \(records) records failed") } }
+  func report() { if failed > 0 { Log.note("\(failed) of \(records) records failed") } }
 }
 
 extension Record {
@@ -129,42 +181,34 @@ public struct RecordPipe {
   public func run<Item: Sendable>(
     next: @escaping () throws -> Item?, work: @escaping @Sendable (Item) -> [Record]
   ) throws -> ExitStatus {
-    let jobs = try arguments.jobs()
-    var tally = try Tally(arguments)
-    let output = try Output(arguments, binary: true)
-    let writer = RecordWriter(output.sink)
-    let progress = Progress()
-    try orderedMap(jobs: jobs, next: next, work: work) { records in
-      for record in records {
-        try writer.write(record)
-        tally.add(failed: record.error != nil)
+    try arguments.run(binary: true) { output, tally in
+      let writer = output.records()
+      let progress = Progress()
+      try orderedMap(jobs: arguments.jobs(), next: next, work: work) { records in
+        for record in records {
+          try writer.write(record)
+          tally.add(failed: record.error != nil)
+        }
+        progress.advance(records.count)
       }
-      progress.advance(records.count)
     }
-    try writer.finish()
-    try output.commit()
-    progress.finish()
-    tally.report()
-    return tally.status
   }
+
   /// From records to what `write` writes, in order; it tells whether that carries an error. What is wrong with a record
   /// is for `work` to say in its result: an error that it throws ends the run.
   public func run<Out: Sendable>(
-    _ reader: RecordReader, into output: Output, work: @escaping @Sendable (Record) throws -> Out,
-    write: (Out) throws -> Bool, finish: () throws -> Void
+    _ reader: RecordReader, binary: Bool, work: @escaping @Sendable (Record) throws -> Out,
+    into write: (Output) throws -> (Out) throws -> Bool
   ) throws -> ExitStatus {
-    var tally = try Tally(arguments)
-    let progress = Progress()
-    try orderedMap(jobs: arguments.jobs(), next: reader.next) { record in
-      Result { try work(record) }.mapError { GXError("\(record.id): \($0)") }
-    } emit: { result in
-      tally.add(failed: try write(result.get()))
-      progress.advance()
+    try arguments.run(binary: binary) { output, tally in
+      let write = try write(output)
+      let progress = Progress()
+      try orderedMap(jobs: arguments.jobs(), next: reader.next) { record in
+        Result { try work(record) }.mapError { GXError("\(record.id): \($0)") }
+      } emit: { result in
+        tally.add(failed: try write(result.get()))
+        progress.advance()
+      }
     }
-    try finish()
-    try output.commit()
-    progress.finish()
-    tally.report()
-    return tally.status
   }
 }

@@ -58,46 +58,43 @@ command.main { arguments in
   let seed = try arguments.seed()
   let path = arguments.string("model")
   if path != nil && !arguments.has("output") { throw UsageError("-m MODEL needs -o NEW") }
-  var tally = try Tally(arguments)
-  var model = try path.map { path throws in try Model(path: path) }
-  let rows = try Rows(
-    paths: arguments.operands, label: arguments.string("label") ?? "label",
-    splits: arguments.string("split").map { Set($0.split(separator: ",").map(String.init)) },
-    classifier: model.map { ClassifierName([.init($0, $0.views)]) }, classes: model?.classes, &tally)
-  tally.report()
+  return try arguments.count { tally in
+    var model = try path.map { path throws in try Model(path: path) }
+    let rows = try Rows(
+      paths: arguments.operands, label: arguments.string("label") ?? "label",
+      splits: arguments.string("split").map { Set($0.split(separator: ",").map(String.init)) },
+      classifier: model.map { ClassifierName([.init($0, $0.views)]) }, classes: model?.classes, &tally)
 
-  let records = rows.records
-  let scaling =
-    try arguments.has("vector")
-    ? LogitScaling.vector(fitting: records, classes: rows.classes) : LogitScaling.temperature(fitting: records)
-  let calibrated = records.map { (probabilities: scaling.probabilities($0.logits), truth: $0.truth) }
-  let (before, after) = (predictions(records, .none), predictions(records, scaling))
-  var calibration = Calibration(classes: rows.classes, scaling: scaling, classifier: rows.classifier)
-  calibration.conformal = try coverage.map {
-    coverage throws in try ConformalSets(score: method ?? .lac, coverage: coverage, fitting: calibrated)
-  }
-  calibration.abstention = try precision.map { precision throws in
-    try Abstention(
-      precision: precision,
-      fitting: after.map { .init(confidence: $0.probabilities[$0.predicted], isRight: $0.predicted == $0.truth) })
-  }
-  let report = Report(
-    before: CalibrationSample(before), after: CalibrationSample(after), replicates: replicates, seed: seed)
-  var fitted: JSONObject = ["records": .int(records.count)]
-  if !rows.splits.isEmpty { fitted["splits"] = .array(rows.splits.map(JSON.string)) }
-  fitted.merge(report.json)
-  calibration.others["fitted"] = .object(fitted)
-  Log.table(report.table(calibration, after))
+    let records = rows.records
+    let scaling =
+      try arguments.has("vector")
+      ? LogitScaling.vector(fitting: records, classes: rows.classes) : LogitScaling.temperature(fitting: records)
+    let calibrated = records.map { (probabilities: scaling.probabilities($0.logits), truth: $0.truth) }
+    let (before, after) = (predictions(records, .none), predictions(records, scaling))
+    var calibration = Calibration(classes: rows.classes, scaling: scaling, classifier: rows.classifier)
+    calibration.conformal = try coverage.map {
+      coverage throws in try ConformalSets(score: method ?? .lac, coverage: coverage, fitting: calibrated)
+    }
+    calibration.abstention = try precision.map { precision throws in
+      try Abstention(
+        precision: precision,
+        fitting: after.map { .init(confidence: $0.probabilities[$0.predicted], isRight: $0.predicted == $0.truth) })
+    }
+    let report = Report(
+      before: CalibrationSample(before), after: CalibrationSample(after), replicates: replicates, seed: seed)
+    var fitted: JSONObject = ["records": .int(records.count)]
+    if !rows.splits.isEmpty { fitted["splits"] = .array(rows.splits.map(JSON.string)) }
+    fitted.merge(report.json)
+    calibration.others["fitted"] = .object(fitted)
+    Log.table(report.table(calibration, after))
 
-  if model != nil {
-    model!.calibration = calibration
-    try model!.write(path: arguments.string("output")!)
-  } else {
-    let output = try Output(arguments, binary: false)
-    try output.sink.write(Array((JSON.object(calibration.json).text + "\n").utf8))
-    try output.commit()
+    if model != nil {
+      model!.calibration = calibration
+      try model!.write(path: arguments.string("output")!)
+    } else {
+      try arguments.write { try $0.write(JSON.object(calibration.json).text + "\n") }
+    }
   }
-  return tally.status
 }
 
 func predictions(_ records: [LabelledLogits], _ scaling: LogitScaling) -> [Prediction] {

@@ -40,26 +40,21 @@ command.main { arguments in
   let dropFailed = arguments.has("drop-failed")
   let limit = try arguments.int("limit", in: 0...Int.max) ?? Int.max
   let format = try arguments.choice("to", Format.self) ?? .tar
-  let output = try Output(arguments, binary: format != .ndjson)
-  let emit = try emitter(format, to: output)
-  var tally = try Tally(arguments)
-
-  reading: for path in arguments.operands.isEmpty ? ["-"] : arguments.operands {
-    let next = try records(of: path, meta: arguments.string("meta"))
-    while tally.records < limit {
-      guard let record = try next() else { continue reading }
-      if let labels, !labels.contains(record.label ?? "") { continue }
-      if let splits, !splits.contains(record.split ?? "") { continue }
-      if dropFailed && record.error != nil { continue }
-      tally.add(failed: record.error != nil)
-      try emit.write(record)
+  return try arguments.run(binary: format != .ndjson) { output, tally in
+    let write = try writer(format, to: output)
+    reading: for path in arguments.operands.isEmpty ? ["-"] : arguments.operands {
+      let next = try records(of: path, meta: arguments.string("meta"))
+      while tally.records < limit {
+        guard let record = try next() else { continue reading }
+        if let labels, !labels.contains(record.label ?? "") { continue }
+        if let splits, !splits.contains(record.split ?? "") { continue }
+        if dropFailed && record.error != nil { continue }
+        tally.add(failed: record.error != nil)
+        try write(record)
+      }
+      break
     }
-    break
   }
-  try emit.finish()
-  try output.commit()
-  tally.report()
-  return tally.status
 }
 
 /// The records of a tensor stream or of a .npy array, told apart by the first bytes.
@@ -68,7 +63,7 @@ func records(of path: String, meta: String?) throws -> () throws -> Record? {
   let source = try ByteSource.open(path)
   guard try source.peek(6).prefix(6).elementsEqual([0x93] + Array("NUMPY".utf8)) else {
     if meta != nil { throw UsageError("--meta goes with a .npy; \(path) is none") }
-    return RecordReader(source).next
+    return tensorStream(source).next
   }
   let rows = try NpyRows(source)
   let fields = try meta.map { NDJSONReader(try ByteSource.open($0)) }
@@ -85,27 +80,20 @@ func records(of path: String, meta: String?) throws -> () throws -> Record? {
   }
 }
 
-/// Where records go in one of the formats.
-struct Emitter {
-  let write: (Record) throws -> Void
-  let finish: () throws -> Void
-}
-
-func emitter(_ format: Format, to output: Output) throws -> Emitter {
+/// What writes records in one of the formats.
+func writer(_ format: Format, to output: Output) throws -> (Record) throws -> Void {
   switch format {
-  case .tar:
-    let writer = RecordWriter(output.sink)
-    return Emitter(write: writer.write, finish: writer.finish)
+  case .tar: return output.records().write
   case .ndjson:
-    let writer = NDJSONWriter(output.sink)
-    return Emitter(write: { try writer.write($0.meta) }, finish: writer.finish)
+    let writer = output.rows()
+    return { try writer.write($0.meta) }
   case .npy:
     let writer = try NpyRowWriter(output.sink)
-    return Emitter(
-      write: { record in
-        guard record.error == nil else { return Log.error("\(record.id): left out of the .npy: \(record.error!)") }
-        guard let tensor = record.tensor else { throw GXError("\(record.id): has no tensor for the .npy") }
-        do { try writer.write(tensor) } catch let error as GXError { throw error.at(record.id) }
-      }, finish: writer.finish)
+    output.atEnd(writer.finish)
+    return { record in
+      guard record.error == nil else { return Log.error("\(record.id): left out of the .npy: \(record.error!)") }
+      guard let tensor = record.tensor else { throw GXError("\(record.id): has no tensor for the .npy") }
+      do { try writer.write(tensor) } catch let error as GXError { throw error.at(record.id) }
+    }
   }
 }

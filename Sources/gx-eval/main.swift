@@ -59,64 +59,54 @@ command.main { arguments in
   let label = arguments.string("label") ?? "label"
   let splits = arguments.string("split").map { Set($0.split(separator: ",").map(String.init)) }
   let other = arguments.string("compare")
-  let output = try Output(arguments, binary: false)
-  var tally = try Tally(arguments)
-
-  func read(_ paths: [String], _ add: (JSONObject) throws(GXError) -> Void) throws {
-    for path in paths {
-      try forEachRow(of: path, &tally, where: { splits?.contains($0["split"]?.nameValue ?? "") ?? true }, add)
+  return try arguments.run { output, tally in
+    func read(_ paths: [String], _ add: (JSONObject) throws(GXError) -> Void) throws {
+      for path in paths {
+        try forEachRow(of: path, &tally, where: { splits?.contains($0["split"]?.nameValue ?? "") ?? true }, add)
+      }
     }
-  }
-  let paths = arguments.operands.isEmpty ? ["-"] : arguments.operands
-  if arguments.has("suspects") {
-    if let option = ["json", "group", "compare", "bootstrap"].first(where: arguments.has) {
-      throw UsageError("--suspects and --\(option) do not go together")
+    let paths = arguments.operands.isEmpty ? ["-"] : arguments.operands
+    if arguments.has("suspects") {
+      if let option = ["json", "group", "compare", "bootstrap"].first(where: arguments.has) {
+        throw UsageError("--suspects and --\(option) do not go together")
+      }
+      var audit = LabelAudit(label: label)
+      try read(paths) { row throws(GXError) in try audit.add(row) }
+      return try write(audit, label, output)
     }
-    var audit = LabelAudit(label: label)
-    try read(paths) { row throws(GXError) in try audit.add(row) }
-    tally.report()
-    try write(audit, label, output.sink)
-    try output.commit()
-    return tally.status
-  }
-  var board = Scoreboard(label: label, group: arguments.string("group"), compares: other != nil)
-  try read(paths) { row throws(GXError) in try board.add(row) }
-  if board.unlabelled > 0 { Log.note("\(board.unlabelled) of \(tally.records) rows have no \(label)") }
-  guard board.evaluation.records > 0 else {
-    tally.report()
-    throw GXError("no row of \(tally.records) has both a \(label) and a prediction")
-  }
-  if let groups = board.groups {
-    guard !groups.areTooMany else {
-      throw GXError("--group \(groups.field): there are more than \(Groups.limit) different texts")
+    var board = Scoreboard(label: label, group: arguments.string("group"), compares: other != nil)
+    try read(paths) { row throws(GXError) in try board.add(row) }
+    if board.unlabelled > 0 { Log.note("\(board.unlabelled) of \(tally.records) rows have no \(label)") }
+    guard board.evaluation.records > 0 else {
+      throw GXError("no row of \(tally.records) has both a \(label) and a prediction")
     }
-    guard !groups.areMissing else { throw GXError("--group \(groups.field): no row has such a field") }
+    if let groups = board.groups {
+      guard !groups.areTooMany else {
+        throw GXError("--group \(groups.field): there are more than \(Groups.limit) different texts")
+      }
+      guard !groups.areMissing else { throw GXError("--group \(groups.field): no row has such a field") }
+    }
+    let failed = tally.failed
+    var comparison: Comparison?
+    if let other {
+      var otherBoard = Scoreboard(label: label, compares: true)
+      try read([other]) { row throws(GXError) in try otherBoard.add(row) }
+      do throws(GXError) {
+        comparison = try Comparison(board, otherBoard, replicates: replicates, seed: seed)
+      } catch { throw error.at("--compare \(other)") }
+    }
+    let sheet = ScoreSheet(board, failed: failed, replicates: replicates, seed: seed, comparison: comparison)
+    let text = arguments.has("json") ? JSON.object(sheet.json).text + "\n" : sheet.text
+    try output.write(text)
   }
-  let failed = tally.failed
-  var comparison: Comparison?
-  if let other {
-    var otherBoard = Scoreboard(label: label, compares: true)
-    try read([other]) { row throws(GXError) in try otherBoard.add(row) }
-    do throws(GXError) {
-      comparison = try Comparison(board, otherBoard, replicates: replicates, seed: seed)
-    } catch { throw error.at("--compare \(other)") }
-  }
-  tally.report()
-
-  let sheet = ScoreSheet(board, failed: failed, replicates: replicates, seed: seed, comparison: comparison)
-  let text = arguments.has("json") ? JSON.object(sheet.json).text + "\n" : sheet.text
-  try output.sink.write(Array(text.utf8))
-  try output.commit()
-  return tally.status
 }
 
 /// The suspects' rows, and on stderr how many there are.
-func write(_ audit: LabelAudit, _ label: String, _ sink: ByteSink) throws {
+func write(_ audit: LabelAudit, _ label: String, _ output: Output) throws {
   if audit.unlabelled > 0 { Log.note("\(audit.unlabelled) rows have no \(label)") }
   guard let findings = audit.findings else { throw GXError("no row has both a \(label) and probabilities") }
-  let writer = NDJSONWriter(sink)
+  let writer = output.rows()
   for suspect in findings.suspects { try writer.write(audit.row(of: suspect)) }
-  try writer.finish()
   Log.note(
     "\(findings.suspects.count) of \(audit.records) labels are suspect; "
       + "\(fixed(100 * findings.noise, 1)) % are estimated to be wrong")

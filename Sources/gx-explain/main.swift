@@ -75,23 +75,21 @@ command.main { arguments in
   let pipe = RecordPipe(arguments)
 
   guard let folder = arguments.string("overlay") else {
-    let output = try Output(arguments, binary: true)
-    let writer = RecordWriter(output.sink)
-    return try pipe.run(reader, into: output, work: work) { record in
-      try writer.write(record)
-      return record.error != nil
-    } finish: {
-      try writer.finish()
+    return try pipe.run(reader, binary: true, work: work) { output in
+      let writer = output.records()
+      return { record in
+        try writer.write(record)
+        return record.error != nil
+      }
     }
   }
-  let output = try Output(arguments, binary: false)
-  let writer = NDJSONWriter(output.sink)
-  return try pipe.run(reader, into: output, work: work) { record in
-    let row = overlaid(record, in: folder)
-    try writer.write(row)
-    return row["error"] != nil
-  } finish: {
-    try writer.finish()
+  return try pipe.run(reader, binary: false, work: work) { output in
+    let writer = output.rows()
+    return { record in
+      let row = overlaid(record, in: folder)
+      try writer.write(row)
+      return row["error"] != nil
+    }
   }
 }
 
@@ -122,7 +120,6 @@ func explained(
   _ record: Record, _ explainer: Explainer, _ classifier: Ensemble, class name: String?, isOverlaid: Bool
 ) throws -> Record {
   var result = record
-  if isOverlaid { result.key = Key.path(record.key) }
   guard record.error == nil else { return result }
   let row = try classifier.row(of: record)
   do {

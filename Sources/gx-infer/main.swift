@@ -84,18 +84,17 @@ command.main { arguments in
     let extractor = try ofModels {
       try FeatureExtractor(models[0], node: arguments.string("node"), assuming: assumption, isProfiled: isProfiled)
     }
-    let output = try Output(arguments, binary: true)
-    let writer = RecordWriter(output.sink)
-    return try RecordPipe(arguments).run(reader, into: output) { record in
+    return try RecordPipe(arguments).run(reader, binary: true) { record in
       let result = try extractor.features(of: record)
       if record.error == nil, let error = result.error { Log.error("\(record.id): \(error)") }
       return result
-    } write: { result in
-      try writer.write(result)
-      return result.error != nil
-    } finish: {
-      try writer.finish()
-      if let table = extractor.profileTable { Log.table(table) }
+    } into: { output in
+      let writer = output.records()
+      output.atEnd { if let table = extractor.profileTable { Log.table(table) } }
+      return { result in
+        try writer.write(result)
+        return result.error != nil
+      }
     }
   }
   let calibration = try Ensemble.CalibrationSource(option: arguments.string("calibration"))
@@ -103,17 +102,16 @@ command.main { arguments in
     try Ensemble(models, assuming: assumption, views: views, calibration: calibration, isProfiled: isProfiled)
   }
   let name = arguments.has("logits") ? ensemble.name.text : nil
-  let output = try Output(arguments, binary: false)
-  let writer = NDJSONWriter(output.sink)
-  return try RecordPipe(arguments).run(reader, into: output) { record in
+  return try RecordPipe(arguments).run(reader, binary: false) { record in
     let row = try ensemble.row(of: record, logitsOf: name)
     if record.error == nil, let error = row["error"]?.stringValue { Log.error("\(record.id): \(error)") }
     return row
-  } write: { row in
-    try writer.write(row)
-    return row["error"] != nil
-  } finish: {
-    try writer.finish()
-    if let table = ensemble.profileTable { Log.table(table) }
+  } into: { output in
+    let writer = output.rows()
+    output.atEnd { if let table = ensemble.profileTable { Log.table(table) } }
+    return { row in
+      try writer.write(row)
+      return row["error"] != nil
+    }
   }
 }

@@ -54,9 +54,6 @@ command.main { arguments in
   let shares = try arguments.string("split").map(SplitShares.init)
   let seed = try arguments.seed()
   let table = try arguments.string("labels").map { try LabelTable(path: $0, arguments, map: map) }
-  let output = try Output(arguments, binary: false)
-  var tally = try Tally(arguments)
-
   let pictures = try Files.pictures(arguments.operands)
   var entries = ids(of: pictures, single: arguments.operands.count == 1)
   if let table {
@@ -76,21 +73,19 @@ command.main { arguments in
   if labelled && without > 0 { Log.note("\(without) of \(entries.count) pictures have no label") }
   if let shares { share(&entries, shares, seed: seed) }
 
-  let writer = NDJSONWriter(output.sink)
-  let shown = 20
-  for entry in entries {
-    if let error = entry.error {
-      if tally.failed < shown { Log.error("\(entry.path): \(error)") }
-      if tally.failed == shown { Log.error("more errors stand in the rows") }
+  return try arguments.run { output, tally in
+    let writer = output.rows()
+    let shown = 20
+    for entry in entries {
+      if let error = entry.error {
+        if tally.failed < shown { Log.error("\(entry.path): \(error)") }
+        if tally.failed == shown { Log.error("more errors stand in the rows") }
+      }
+      tally.add(failed: entry.error != nil)
+      try writer.write(entry.json)
     }
-    tally.add(failed: entry.error != nil)
-    try writer.write(entry.json)
+    if entries.isEmpty { Log.note("no pictures (\(Files.extensions.joined(separator: ", "))) found") }
   }
-  try writer.finish()
-  try output.commit()
-  if entries.isEmpty { Log.note("no pictures (\(Files.extensions.joined(separator: ", "))) found") }
-  tally.report()
-  return tally.status
 }
 
 /// One row of the manifest.
@@ -153,11 +148,11 @@ func refuseRepeats(in entries: inout [Entry], _ table: LabelTable) {
 /// Entries with their ids: the path below the folder, without extension where that is enough to tell pictures apart.
 func ids(of pictures: [Picture], single: Bool) -> [Entry] {
   let names = pictures.map { single ? $0.relative : $0.path }
-  var counts: [String: Int] = [:]
-  for name in names { counts[Key.id(path: name), default: 0] += 1 }
+  var counts: [[UInt8]: Int] = [:]  // bytes: in two normal forms of Unicode it is two names
+  for name in names { counts[Array(Key.id(path: name).utf8), default: 0] += 1 }
   return zip(pictures, names).map { picture, name in
     let id = Key.id(path: name)
-    return Entry(id: counts[id] == 1 ? id : name, path: picture.path, error: picture.error)
+    return Entry(id: counts[Array(id.utf8)] == 1 ? id : name, path: picture.path, error: picture.error)
   }
 }
 

@@ -10,7 +10,6 @@ import Glibc
 func follow(_ path: String, _ arguments: Arguments, _ canvas: Canvas) throws -> ExitStatus {
   let hasFile = arguments.has("output")
   let isLive = canvas.format == .text && !hasFile && Terminal.isOutput
-  var tally = try Tally(arguments)
   let input = try GrowingInput(path)
   if input.isMissing { Log.note("waits for \(path)") }
   var log = TrainingLog()
@@ -23,37 +22,35 @@ func follow(_ path: String, _ arguments: Arguments, _ canvas: Canvas) throws -> 
     if isLive { try screen.show(canvas.lines(TrainingChart(log))) } else if hasFile { try write() }
   }
   func write() throws {
-    let output = try Output(arguments, binary: canvas.format == .png)
-    try output.sink.write(canvas.bytes(TrainingChart(log)))
-    try output.commit()
+    try arguments.write(binary: canvas.format == .png) { try $0.sink.write(canvas.bytes(TrainingChart(log))) }
   }
 
-  var size = Terminal.size
-  while Signals.interrupted == nil {
-    let news = try input.wait(seconds: 0.25)
-    if news.isAnew { log = TrainingLog() }
-    for line in news.lines {
-      do throws(GXError) {
-        guard case .object(let row) = try JSON(parsing: String(decoding: line, as: UTF8.self)) else {
-          throw GXError("not a JSON object")
+  return try arguments.count { tally in
+    var size = Terminal.size
+    while Signals.interrupted == nil {
+      let news = try input.wait(seconds: 0.25)
+      if news.isAnew { log = TrainingLog() }
+      for line in news.lines {
+        do throws(GXError) {
+          guard case .object(let row) = try JSON(parsing: String(decoding: line, as: UTF8.self)) else {
+            throw GXError("not a JSON object")
+          }
+          try log.add(row)
+          tally.add(failed: false)
+        } catch {
+          Log.error("\(input.name): \(error)")
+          tally.add(failed: true)
         }
-        try log.add(row)
-        tally.add(failed: false)
-      } catch {
-        Log.error("\(input.name): \(error)")
-        tally.add(failed: true)
       }
+      if !news.lines.isEmpty || (isLive && Terminal.size != size) { try draw() }
+      size = Terminal.size
+      if news.isEnd { break }
     }
-    if !news.lines.isEmpty || (isLive && Terminal.size != size) { try draw() }
-    size = Terminal.size
-    if news.isEnd { break }
+    screen.leave()
+    if Signals.interrupted != nil { Signals.endAsInterrupted() }
+    guard !log.epochs.isEmpty else { throw GXError("no row of \(tally.records) is an epoch's") }
+    if !isLive && !hasFile { try write() }
   }
-  screen.leave()
-  if Signals.interrupted != nil { Signals.endAsInterrupted() }
-  guard !log.epochs.isEmpty else { throw GXError("no row of \(tally.records) is an epoch's") }
-  if !isLive && !hasFile { try write() }
-  tally.report()
-  return tally.status
 }
 
 /// Lines on a terminal that are drawn over in place.

@@ -61,16 +61,14 @@ command.main { arguments in
     return try follow(paths[0], arguments, canvas)
   }
 
-  var rows = try Rows(arguments, paths)
-  let output = try Output(arguments, binary: canvas.format == .png)
-  let drawn: any Chart =
-    switch kind {
-    case .training: TrainingChart(try rows.log())
-    case .classes: ClassChart(try rows.counts())
-    default: try rows.chart(kind)
-    }
-  rows.tally.report()
-  try output.sink.write(canvas.bytes(drawn))
-  try output.commit()
-  return rows.tally.status
+  let rows = Rows(arguments, paths)
+  return try arguments.run(binary: canvas.format == .png) { output, tally in
+    let drawn: any Chart =
+      switch kind {
+      case .training: TrainingChart(try rows.log(&tally))
+      case .classes: ClassChart(try rows.counts(&tally))
+      default: try rows.chart(kind, &tally)
+      }
+    try output.sink.write(canvas.bytes(drawn))
+  }
 }

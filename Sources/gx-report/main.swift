@@ -62,58 +62,58 @@ command.main { arguments in
   if path == nil { Log.note("no -m MODEL: \(Model.inTheBoxName) classifies") }
   let model = try Model(path: path)
   let modelName = path.map { String($0.split(separator: "/").last ?? "") } ?? Model.inTheBoxName
-  let output = try Output(arguments, binary: false)
-  var tally = try Tally(arguments)
-  var findings = Findings(splits: splits, pictures: pictures)
+  return try arguments.run { output, tally in
+    var findings = Findings(splits: splits, pictures: pictures)
 
-  var log: TrainingLog?
-  if let path = arguments.string("log") {
-    var rows = TrainingLog()
-    try forEachRow(of: path, &tally) { row throws(GXError) in try rows.add(row) }
-    log = rows
-  }
-  var audit: (String, Int)?
-  if let path = arguments.string("out-of-fold") {
-    var labels = LabelAudit()
-    try forEachRow(of: path, &tally) { row throws(GXError) in try labels.add(row) }
-    guard let count = try findings.suspect(labels) else { throw GXError("\(path): no labelled row has probabilities") }
-    audit = (path, count)
-  }
-  let failedBefore = tally.failed
-  if let predictions {
-    try forEachRow(of: predictions, &tally) { row throws(GXError) in
-      if reader == nil { try findings.count(label: row["label"]?.nameValue, split: row["split"]?.nameValue) }
-      try findings.judge(row)
+    var log: TrainingLog?
+    if let path = arguments.string("log") {
+      var rows = TrainingLog()
+      try forEachRow(of: path, &tally) { row throws(GXError) in try rows.add(row) }
+      log = rows
     }
-  }
-  if let reader {
-    let classifier = try predictions == nil ? Ensemble([model], assuming: assumption) : nil
-    let judges = findings.judges
-    try orderedMap(jobs: arguments.jobs(), next: reader.next) { record in
-      Result { () throws -> (Record, JSONObject?) in
-        guard let classifier, record.label != nil, judges(record.split) else { return (record, nil) }
-        return (record, try classifier.row(of: record))
-      }.mapError { GXError("\(record.id): \($0)") }
-    } emit: { result in
-      let (record, row) = try result.get()
-      let error = row?["error"]?.stringValue
-      if record.error == nil, let error { Log.error("\(record.id): \(error)") }
-      tally.add(failed: record.error != nil || error != nil)
-      try findings.count(label: record.label, split: record.split)
-      if let row, row["error"] == nil { try findings.judge(row, record: record) }
-      findings.attach(record)
+    var audit: (String, Int)?
+    if let path = arguments.string("out-of-fold") {
+      var labels = LabelAudit()
+      try forEachRow(of: path, &tally) { row throws(GXError) in try labels.add(row) }
+      guard let count = try findings.suspect(labels) else {
+        throw GXError("\(path): no labelled row has probabilities")
+      }
+      audit = (path, count)
     }
-  }
-  tally.report()
+    let failedBefore = tally.failed
+    if let predictions {
+      try forEachRow(of: predictions, &tally) { row throws(GXError) in
+        if reader == nil { try findings.count(label: row["label"]?.nameValue, split: row["split"]?.nameValue) }
+        try findings.judge(row)
+      }
+    }
+    if let reader {
+      let classifier = try predictions == nil ? Ensemble([model], assuming: assumption) : nil
+      let judges = findings.judges
+      try orderedMap(jobs: arguments.jobs(), next: reader.next) { record in
+        Result { () throws -> (Record, JSONObject?) in
+          guard let classifier, record.label != nil, judges(record.split) else { return (record, nil) }
+          return (record, try classifier.row(of: record))
+        }.mapError { GXError("\(record.id): \($0)") }
+      } emit: { result in
+        let (record, row) = try result.get()
+        let error = row?["error"]?.stringValue
+        if record.error == nil, let error { Log.error("\(record.id): \(error)") }
+        tally.add(failed: record.error != nil || error != nil)
+        try findings.count(label: record.label, split: record.split)
+        if let row, row["error"] == nil { try findings.judge(row, record: record) }
+        findings.attach(record)
+      }
+    }
 
-  var report = Report(
-    title: arguments.string("title") ?? "How \(modelName) tells galaxies apart", model: model, modelName: modelName,
-    judgement: try findings.judgement(), findings: findings, command: [command.name] + CommandLine.arguments.dropFirst()
-  )
-  (report.log, report.predictionsName, report.failed) = (log, predictions, tally.failed - failedBefore)
-  report.audit = audit
-  (report.replicates, report.seed, report.assumption) = (replicates, seed, assumption)
-  try output.sink.write(Array(report.html.text.utf8))
-  try output.commit()
-  return tally.status
+    var report = Report(
+      title: arguments.string("title") ?? "How \(modelName) tells galaxies apart", model: model, modelName: modelName,
+      judgement: try findings.judgement(), findings: findings,
+      command: [command.name] + CommandLine.arguments.dropFirst()
+    )
+    (report.log, report.predictionsName, report.failed) = (log, predictions, tally.failed - failedBefore)
+    report.audit = audit
+    (report.replicates, report.seed, report.assumption) = (replicates, seed, assumption)
+    try output.write(report.html.text)
+  }
 }

@@ -28,42 +28,43 @@ let command = Command(
 command.main { arguments in
   try arguments.expectNoOperands()
   let seed = try arguments.seed()
-  let output = try Output(arguments, binary: true)
-  if let size = try arguments.int("buffer", in: 1...1_000_000) {
-    try streamShuffle(seed: seed, size: size, to: output.sink)
-  } else {
-    try wholeShuffle(seed: seed, folder: arguments.string("tmp"), to: output.sink)
+  let size = try arguments.int("buffer", in: 1...1_000_000)
+  return try arguments.run(binary: true) { output, tally in
+    if let size {
+      try streamShuffle(seed: seed, size: size, to: output, &tally)
+    } else {
+      try wholeShuffle(seed: seed, folder: arguments.string("tmp"), to: output, &tally)
+    }
   }
-  try output.commit()
-  return .done
 }
 
-func wholeShuffle(seed: UInt64, folder: String?, to sink: ByteSink) throws {
+func wholeShuffle(seed: UInt64, folder: String?, to output: Output, _ tally: inout Tally) throws {
   let input = try SeekableInput(folder: folder)
-  let reader = RecordReader(input.source())
+  let reader = tensorStream(input.source())
   var places: [(order: UInt64, range: Range<Int>)] = []
   while let record = try reader.next() {
     var random = Random(seed: seed, id: record.id, copy: record.copy)
     places.append((random.next(), reader.range))
+    tally.add(failed: record.error != nil)
   }
   places.sort { ($0.order, $0.range.lowerBound) < ($1.order, $1.range.lowerBound) }
-  let writer = RecordWriter(sink)
+  _ = output.records()  // for the archive's end
   for place in places {
     let bytes = Storage(count: place.range.count)
     let raw = UnsafeMutableRawBufferPointer(start: bytes.base, count: bytes.count)
     try input.read(at: place.range.lowerBound, into: raw)
-    try sink.write(UnsafeRawBufferPointer(raw))
-    try sink.endRecord()
+    try output.sink.write(UnsafeRawBufferPointer(raw))
+    try output.sink.endRecord()
   }
-  try writer.finish()
 }
 
-func streamShuffle(seed: UInt64, size: Int, to sink: ByteSink) throws {
+func streamShuffle(seed: UInt64, size: Int, to output: Output, _ tally: inout Tally) throws {
   let reader = try standardRecords(map: false)
-  let writer = RecordWriter(sink)
+  let writer = output.records()
   var random = Random(seed: seed)
   var held: [Record] = []
   while let record = try reader.next() {
+    tally.add(failed: record.error != nil)
     if held.count < size {
       held.append(record)
     } else {
@@ -74,5 +75,4 @@ func streamShuffle(seed: UInt64, size: Int, to sink: ByteSink) throws {
   }
   held.shuffle(using: &random)
   for record in held { try writer.write(record) }
-  try writer.finish()
 }

@@ -55,19 +55,17 @@ command.main { arguments in
   while folder.count > 1 && folder.hasSuffix("/") { folder.removeLast() }
   let format = try arguments.choice("format", Format.self) ?? .png
   for name in Set(classes.map(\.rawValue)) { try makeFolder("\(folder)/\(name)") }
-  let output = try Output(arguments, binary: false)
-  let manifest = NDJSONWriter(output.sink)
-  let progress = Progress("pictures", total: number)
-  try orderedMap(jobs: try arguments.jobs(), next: next) { [folder] index in
-    Result { try picture(of: record(index, of: survey, shares), in: folder, format) }
-  } emit: { row in
-    try manifest.write(row.get())
-    progress.advance()
+  return try arguments.run { output, tally in
+    let manifest = output.rows()
+    let progress = Progress("pictures", total: number)
+    try orderedMap(jobs: arguments.jobs(), next: next) { [folder] index in
+      Result { try picture(of: record(index, of: survey, shares), in: folder, format) }
+    } emit: { row in
+      try manifest.write(row.get())
+      tally.add(failed: false)
+      progress.advance()
+    }
   }
-  try manifest.finish()
-  try output.commit()
-  progress.finish()
-  return .done
 }
 
 enum Format: String, CaseIterable { case png, jpg }

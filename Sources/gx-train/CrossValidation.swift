@@ -19,9 +19,6 @@ func crossValidate(_ run: Run) throws -> ExitStatus {
   let jobs = try arguments.int("threads") ?? arguments.jobs()
   try expectStream()
   let log = try arguments.string("log").map { try EpochLog(path: $0, appending: false, tell: Log.tell) }
-  let output = try Output(arguments, binary: false)
-  let writer = NDJSONWriter(output.sink)
-
   let data = try run.data(arguments.has("fold-val") ? [.train, .val] : [.train])
   try run.teach(data)
   let folds = try Folds(count, of: data, seed: run.plan.seed)
@@ -29,39 +26,39 @@ func crossValidate(_ run: Run) throws -> ExitStatus {
   (plan.validates, plan.patience) = (false, nil)
   let none = ConfusionMatrix(classes: data.classes.count)
   var all = none
-  var failed = 0
-  for fold in 0..<count {
-    log?.fields = ["fold": .int(fold)]
-    let others = folds.data(without: fold)
-    let outcome = try run.train(others, others, plan, log)
-    guard outcome.isFinished else {
-      Log.error("interrupted in fold \(fold) of \(count)")
-      Signals.endAsInterrupted()
-    }
-    let classifier = try Ensemble([outcome.model], assuming: .all, views: views, calibration: .none)
-    var told = none
-    try orderedMap(jobs: jobs, next: folds.records(of: fold)) { record in
-      (record, Result { try classifier.row(of: record, logitsOf: "") })
-    } emit: { (record: Record, result: Result<JSONObject, Error>) in
-      var row = try result.get()
-      row["classifier"] = nil  // it is gone with the fold
-      row["fold"] = .int(fold)
-      try writer.write(row)
-      guard let predicted = row["prediction"]?.stringValue.flatMap(data.classes.firstIndex) else {
-        Log.error("\(record.id): \(row["error"]?.stringValue ?? "no prediction")")
-        failed += 1
-        return
+  let status = try arguments.run { output, tally in
+    let writer = output.rows()
+    for fold in 0..<count {
+      log?.fields = ["fold": .int(fold)]
+      let others = folds.data(without: fold)
+      let outcome = try run.train(others, others, plan, log)
+      guard outcome.isFinished else {
+        Log.error("interrupted in fold \(fold) of \(count)")
+        Signals.endAsInterrupted()
       }
-      let truth = data.classes.firstIndex(of: record.label!)!
-      told.add(truth: truth, predicted: predicted)
-      all.add(truth: truth, predicted: predicted)
+      let classifier = try Ensemble([outcome.model], assuming: .all, views: views, calibration: .none)
+      var told = none
+      try orderedMap(jobs: jobs, next: folds.records(of: fold)) { record in
+        (record, Result { try classifier.row(of: record, logitsOf: "") })
+      } emit: { (record: Record, result: Result<JSONObject, Error>) in
+        var row = try result.get()
+        row["classifier"] = nil  // it is gone with the fold
+        row["fold"] = .int(fold)
+        try writer.write(row)
+        guard let predicted = row["prediction"]?.stringValue.flatMap(data.classes.firstIndex) else {
+          Log.error("\(record.id): \(row["error"]?.stringValue ?? "no prediction")")
+          return tally.add(failed: true)
+        }
+        let truth = data.classes.firstIndex(of: record.label!)!
+        tally.add(failed: false)
+        told.add(truth: truth, predicted: predicted)
+        all.add(truth: truth, predicted: predicted)
+      }
+      Log.note("fold \(fold) of \(count): \(scores(told))")
     }
-    Log.note("fold \(fold) of \(count): \(scores(told))")
+    Log.note("all folds: \(scores(all))")
   }
-  Log.note("all folds: \(scores(all))")
-  try writer.finish()
-  try output.commit()
-  return failed > 0 ? .someFailed : log?.failed == true ? .failed : .done
+  return log?.failed == true ? .failed : status
 }
 
 private func scores(_ told: ConfusionMatrix) -> String {

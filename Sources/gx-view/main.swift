@@ -55,39 +55,35 @@ command.main { arguments in
     throw UsageError("\(number) cells of \(cell) pixels are over the limit of \(Drawing.pixelLimit) pixels")
   }
   let reader = try standardRecords()
-  var tally = try Tally(arguments)
-  let output = try Output(arguments, binary: method == nil)
+  return try arguments.run(binary: method == nil) { output, tally in
+    var entries: [Entry] = []
+    while entries.count < number, let record = try reader.next() {
+      let entry = Entry(record, cell: cell, overlay: arguments.string("overlay"), theme)
+      if let error = entry.error { Log.error("\(record.id): \(error)") }
+      tally.add(failed: entry.error != nil)
+      entries.append(entry)
+    }
+    guard !entries.isEmpty else { throw GXError("stdin: no records") }
+    if let path = arguments.string("predictions") { try join(path, to: &entries) }
+    let hasText = (
+      labels: entries.contains { $0.label != nil }, predictions: entries.contains { $0.prediction != nil }
+    )
+    let cells = entries.map { ContactSheet.Cell(picture: $0.picture, lines: $0.lines(hasText)) }
 
-  var entries: [Entry] = []
-  while entries.count < number, let record = try reader.next() {
-    let entry = Entry(record, cell: cell, overlay: arguments.string("overlay"), theme)
-    if let error = entry.error { Log.error("\(record.id): \(error)") }
-    tally.add(failed: entry.error != nil)
-    entries.append(entry)
-  }
-  guard !entries.isEmpty else { throw GXError("stdin: no records") }
-  if let path = arguments.string("predictions") { try join(path, to: &entries) }
-  let hasText = (
-    labels: entries.contains { $0.label != nil }, predictions: entries.contains { $0.prediction != nil }
-  )
-  let cells = entries.map { ContactSheet.Cell(picture: $0.picture, lines: $0.lines(hasText)) }
-
-  let sink = output.sink
-  if method == .blocks {
-    try sink.write(blocks(cells, cell: cell, columns: columns))
-  } else {
-    let sheet = ContactSheet(
-      cells, cell: cell, columns: columns ?? method.map { _ in columnsThatFit(cell) }, theme: theme)
-    let pixels = try sheet.pixels()
-    switch method {
-    case .kitty: try sink.write(TerminalPicture.kitty(pixels))
-    case .sixel: try sink.write(TerminalPicture.sixel(pixels))
-    default: try sink.write(Image.encodePNG(pixels))
+    let sink = output.sink
+    if method == .blocks {
+      try sink.write(blocks(cells, cell: cell, columns: columns))
+    } else {
+      let sheet = ContactSheet(
+        cells, cell: cell, columns: columns ?? method.map { _ in columnsThatFit(cell) }, theme: theme)
+      let pixels = try sheet.pixels()
+      switch method {
+      case .kitty: try sink.write(TerminalPicture.kitty(pixels))
+      case .sixel: try sink.write(TerminalPicture.sixel(pixels))
+      default: try sink.write(Image.encodePNG(pixels))
+      }
     }
   }
-  try output.commit()
-  tally.report()
-  return tally.status
 }
 
 /// How a terminal is written for; nil for a PNG.
