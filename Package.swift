@@ -30,6 +30,8 @@ let commands: [(name: String, uses: [String])] = [
   ("gx-list", ["GXImage"]),
   ("gx-decode", ["GXImage"]),
   ("gx-resize", ["GXImage"]),
+  ("gx-crop", ["GXImage"]),
+  ("gx-denoise", ["GXImage"]),
   ("gx-normalize", ["GXImage"]),
   ("gx-augment", ["GXImage"]),
   ("gx-shuffle", []),

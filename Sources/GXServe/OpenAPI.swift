@@ -191,6 +191,8 @@ enum OpenAPI {
         ]
       ),
     ]
+    let extent = object(
+      ["width", "height", "left", "top"].map { ($0, ["type": "number"]) }, optional: ["left", "top"])
     let rowFields = [("id", text)] + predicted + doubts + [("error", text), ("message", text)]
     return [
       "Error": object([("error", text), ("message", text)]),
@@ -205,7 +207,7 @@ enum OpenAPI {
           "map",
           object([
             ("height", ["type": "integer"]), ("width", ["type": "integer"]), ("values", list(list(probability))),
-            ("extent", object([("width", ["type": "number"]), ("height", ["type": "number"])])),
+            ("extent", extent),
           ])
         ),
       ]),
