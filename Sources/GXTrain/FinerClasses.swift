@@ -38,8 +38,7 @@ struct FinerIndex {
 
   /// A provisional number for the class of `record`, whose label is known.
   mutating func number(_ record: Record, label: String) throws(GXError) -> Int32 {
-    guard let value = record.meta[field], let name = value.stringValue ?? (value.doubleValue == nil ? nil : value.text)
-    else { throw GXError("has no text or number in '\(field)'") }
+    let name = try Self.name(of: record, in: field)
     if let (number, other) = known[name] {
       guard other == label else {
         throw GXError("\(field) '\(name)' is part of label '\(label)', and of '\(other)' in records before")
@@ -51,6 +50,13 @@ struct FinerIndex {
     }
     known[name] = (Int32(known.count), label)
     return Int32(known.count - 1)
+  }
+
+  /// The finer class that `record` tells.
+  static func name(of record: Record, in field: String) throws(GXError) -> String {
+    guard let value = record.meta[field], let name = value.stringValue ?? (value.doubleValue == nil ? nil : value.text)
+    else { throw GXError("has no text or number in '\(field)'") }
+    return name
   }
 
   /// The classes, and where each provisional number comes among them.

@@ -217,7 +217,7 @@ private struct FeatureCache {
       try writer.finish()
     }
     let features = try Dataset(file, finer: training.finer?.field)
-    features.learn(from: training.teacher?.renamed { stableHash(hexDigits($0)) })
+    features.learn(from: training.soft?.renamed { stableHash(hexDigits($0)) })
     return features
   }
 }
