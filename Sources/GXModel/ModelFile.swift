@@ -106,6 +106,7 @@ public struct Model: Sendable {
     for name in ["tta", "calibration", "card"] { fields[name] = nil }
     do { graph = try Graph(json: try take("graph")) } catch { throw GXError("model: graph: \(error)") }
     others = fields
+    try file.checkWeights()
     weights = file.tensors
   }
 
