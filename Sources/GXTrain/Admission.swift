@@ -7,7 +7,7 @@ struct Admission: Sendable {
   let learnt: Set<Split>
   /// Whether the stream is validation data for another, so that records of no split are `val`.
   let isValidation: Bool
-  /// The field of train records that tells their finer class.
+  /// The field of train records that holds their finer class.
   let finerField: String?
 
   /// The part of the data that the record belongs to.
@@ -61,7 +61,7 @@ public struct Refusals: Sendable {
   var clause: String {
     if count == 0 { return "" }
     let common = reasons.sorted { (-$0.value, $0.key) < (-$1.value, $1.key) }
-    let told = common.prefix(3).map { "\($0.key) (\($0.value))" } + (common.count > 3 ? ["…"] : [])
-    return "; \(count) \(count == 1 ? "record" : "records") failed: \(told.joined(separator: ", "))"
+    let shown = common.prefix(3).map { "\($0.key) (\($0.value))" } + (common.count > 3 ? ["…"] : [])
+    return "; \(count) \(count == 1 ? "record" : "records") failed: \(shown.joined(separator: ", "))"
   }
 }

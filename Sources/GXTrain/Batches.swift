@@ -8,7 +8,7 @@ public final class Batch: @unchecked Sendable {
   let size: Int
   /// `[size, height, width, channels]`; zeros behind the first `count` pictures.
   public let pixels: UnsafeMutableBufferPointer<Float>
-  /// `[size, width]`: what the network is to say of each picture, see `TargetMaker`; zeros behind the first `count`.
+  /// `[size, width]`: what the network is to predict for each picture, see `TargetMaker`; zeros behind the first `count`.
   public let targets: UnsafeMutableBufferPointer<Float>
   /// Values of a picture's target, as the maker that filled the batch has them.
   var width: Int
@@ -39,7 +39,7 @@ public final class Batch: @unchecked Sendable {
 public struct BatchMaker: Sendable {
   /// Where the pictures are.
   let dataset: Dataset
-  /// What the network is to say of them.
+  /// What the network is to predict for them.
   var targets: TargetMaker
   /// Pictures a batch.
   let size: Int

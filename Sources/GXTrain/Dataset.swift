@@ -29,7 +29,7 @@ public final class Dataset: @unchecked Sendable {
 
   /// The labels, in bytewise order.
   public let classes: [String]
-  /// The parts of the labels that are told apart in training, if any are.
+  /// The parts of the labels that a network learns to predict in their place, if any are.
   public let finer: FinerClasses?
   /// `[height, width, channels]` of every picture.
   public let shape: Shape
@@ -61,7 +61,7 @@ public final class Dataset: @unchecked Sendable {
   ///   - training: If given, the stream is validation data for it: records of split `val`, or of none,
   ///     become `val`, and all others are left.
   ///   - learnt: The splits whose records become `train`.
-  ///   - finer: The field of train records that tells which part of its label a picture is.
+  ///   - finer: The field of train records that holds which part of its label a picture is.
   ///   - refused: Told of each record that nothing can be learnt from, and why; what it throws ends the reading.
   /// - Throws: `GXError` where the stream breaks off; and naming the record where a galaxy is in two splits, its split
   ///   is none, its label is none of those to train on, or its size, type or `ops` are others than those before it.

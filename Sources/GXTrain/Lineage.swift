@@ -3,14 +3,14 @@ import GXImage
 import GXModel
 import GXStream
 
-// What a model tells of how it came to be.
+// What a model records of how it came to be.
 
 /// A fingerprint of all train and val records, as 16 hex digits.
 func digest(_ training: Dataset, _ validation: Dataset) -> String {
   hexDigits(training === validation ? training.digest : mixed(training.digest, validation.digest))
 }
 
-/// What the model tells of the data that it was trained on.
+/// What the model records of the data that it was trained on.
 func dataRecord(_ training: Dataset, _ validation: Dataset) -> JSONObject {
   var record: JSONObject = [
     "gx": .string(gxVersion), "data": .string(digest(training, validation)),

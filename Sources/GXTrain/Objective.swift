@@ -3,7 +3,7 @@ import GXNet
 
 /// What training makes small: the mean cross-entropy of a network's logits with the targets of a batch.
 ///
-/// Where the network tells finer classes (`groups` says which label each is part of), a target's value for a label goes
+/// Where the network predicts finer classes (`groups` says which label each is part of), a target's value for a label goes
 /// to the label's parts in the network's own proportions. The loss's derivative is then that of the cross-entropy of
 /// the labels, whose probabilities are the sums of their parts'.
 final class Objective {
@@ -20,7 +20,7 @@ final class Objective {
   /// - Parameters:
   ///   - size: Pictures a batch.
   ///   - targets: What makes the batches' targets.
-  ///   - groups: By finer class, the label that it is part of; nil where the network tells the labels.
+  ///   - groups: By finer class, the label that it is part of; nil where the network predicts the labels.
   init(size: Int, _ targets: TargetMaker, groups: [Int]?) {
     (self.targets, self.groups) = (targets, groups)
     let isResolved = targets.width > targets.classes

@@ -1,15 +1,15 @@
 import GXCore
 
-/// What a network is to say of records: for each a distribution over its classes (soft targets).
+/// What a network is to predict for records: for each a distribution over its classes (soft targets).
 ///
 /// All that is known of a record's class becomes one row of values, 1 in sum: its label or finer class, smoothed, and
-/// what is known beside it (`SoftLabels`). Where the network tells finer classes and something is known of the labels
+/// what is known beside it (`SoftLabels`). Where the network predicts finer classes and something is known of the labels
 /// alone, the row goes on behind the finer classes with values for the labels, each of which is for the parts of its
 /// label together: see `Objective`.
 struct TargetMaker: Sendable {
   /// How many labels there are.
   let labels: Int
-  /// How many finer classes the network tells; nil where it tells the labels.
+  /// How many finer classes the network predicts; nil where it predicts the labels.
   var finer: Int?
   /// The share of a label's value that is spread evenly over all classes (Szegedy et al. 2016).
   var smoothing: Float = 0
@@ -25,7 +25,7 @@ struct TargetMaker: Sendable {
     (labels, finer, soft) = (data.classes.count, data.finer?.names.count, data.soft)
   }
 
-  /// How many classes the network tells.
+  /// How many classes the network predicts.
   var classes: Int { finer ?? labels }
 
   /// Values in a row.

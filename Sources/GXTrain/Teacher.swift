@@ -2,7 +2,7 @@ import GXCore
 import GXStream
 
 // What teachers say of pictures, to be learnt beside the labels (distillation; Hinton, Vinyals & Dean 2015): a network's
-// probabilities tell more than one name does, and where labels are wrong now and then, those of networks that have not
+// probabilities say more than one name does, and where labels are wrong now and then, those of networks that have not
 // seen a picture's label (`Folds`) are closer to the truth.
 extension SoftLabels {
   /// Reads rows of gx-infer, or of gx-train with folds: `id` and `probabilities` of every class. Rows of one id (of

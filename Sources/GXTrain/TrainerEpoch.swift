@@ -3,7 +3,7 @@ import GXMetrics
 import GXNet
 
 extension Trainer {
-  /// The steps that are left of the epoch; false if it was told to stop.
+  /// The steps that are left of the epoch; false where `shouldStop` said so.
   func trainEpoch(_ shouldStop: () -> Bool, _ afterStep: () throws -> Void) throws -> Bool {
     let order = BatchMaker.order(training.train, seed: plan.seed, epoch: epoch)
     let (maker, epoch, size) = (maker, epoch, plan.batch)

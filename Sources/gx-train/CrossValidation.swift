@@ -10,7 +10,7 @@ import GXTrain
 func crossValidate(_ run: Run) throws -> ExitStatus {
   let arguments = run.arguments
   let count = try arguments.int("folds", in: 2...Folds.limit)!
-  // There is nothing to choose by: what is held out is to be predicted, and must not tell the best epoch.
+  // There is nothing to choose by: what is held out is to be predicted, and must not choose the best epoch.
   let pointless = ["output", "val", "hold-out", "best", "patience", "checkpoint", "checkpoint-every", "resume", "half"]
   if let option = pointless.first(where: arguments.has) {
     throw UsageError("--folds and --\(option) do not go together: it writes no model, and begins anew each time")

@@ -112,7 +112,7 @@ import Testing
     let warnings = run.stderr.split(separator: "\n").filter { $0.contains("warning: ") }
     #expect(
       warnings == [
-        "gx-train: warning: no record of 'lonely' to validate on: the scores do not tell of it",
+        "gx-train: warning: no record of 'lonely' to validate on: the validation scores leave it out",
         "gx-train: warning: fewer galaxies than the 3 folds, so that some have none: 'pair'",
       ], "\(run.stderr)")
     #expect(run.stderr.contains("label 'lonely' has fewer than two galaxies, too few for folds"))

@@ -173,14 +173,14 @@ import Testing
     let data = try dataset(records, in: scratch)
     data.holdOut(0.9, seed: 1)
     #expect((0..<3).map { label in data.train.count { $0.label == label } } == [2, 1, 1])
-    #expect(data.warnings(validation: data) == ["no record of 'b' to validate on: the scores do not tell of it"])
+    #expect(data.warnings(validation: data) == ["no record of 'b' to validate on: the validation scores leave it out"])
     #expect(data.warnings(validation: nil) == [])
     let split = try dataset(
       [record("1"), record("2", label: "b"), record("3", split: "val"), record("4", label: "z", split: "test")],
       in: scratch)
     #expect(
       split.warnings(validation: split) == [
-        "no record of 'b' to validate on: the scores do not tell of it",
+        "no record of 'b' to validate on: the validation scores leave it out",
         "test records alone have the label 'z', which is not learnt",
       ])
     let parts = try dataset(
@@ -192,7 +192,7 @@ import Testing
     for seed in 0..<8 where parts.train.contains(where: { $0.id == stableHash("a0") }) {
       parts.holdOut(0.5, seed: UInt64(seed))
     }
-    #expect(parts.warnings(validation: nil) == ["no record to learn part 'a0' from is left to train on"])
+    #expect(parts.warnings(validation: nil) == ["no train record has the part 'a0': the others are held out"])
   }
 
   @Test func randomStepsMayDiffer() throws {
