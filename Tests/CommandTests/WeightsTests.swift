@@ -4,7 +4,7 @@ import Testing
 /// Files of weights that are none, or not this network's.
 @Suite struct Weights {
   let bars = Bars(40)
-  let train = "gx-train -j 1 --epochs 1 --head-epochs 1 --batch 8 --hold-out 0"
+  let train = "gx-train -j 1 --epochs 1 --batch 8 --hold-out 0"
 
   /// What came instead is named by every command that reads a model, and by gx-train --weights.
   @Test(arguments: [
@@ -22,9 +22,11 @@ import Testing
   ]) func whatCameInsteadIsNamed(bytes: String, wanted: String) throws {
     try Data(bytes.unicodeScalars.map { UInt8($0.value) }).write(to: bars.scratch / "file")
     for line in [
-      "\(train) --arch gxnet --weights file -o m < train.tar", "gx-infer -m file < train.tar", "gx-model show file",
-      "gx-report -m file < rows.ndjson > page", "gx-calibrate -m file < rows.ndjson", "gx-explain -m file < train.tar",
-      "gx-serve -m file --port 0",
+      "\(train) --arch gxnet --weights file --head-epochs 1 -o m < train.tar", "gx-infer -m file < train.tar",
+      "gx-model show file",
+      "gx-report -m file < rows.ndjson > page", "gx-calibrate -m file -o m < rows.ndjson",
+      "gx-explain -m file < train.tar",
+      "gx-serve -m file --public --listen 127.0.0.1:0",
     ] {
       let run = bars.shell(line)
       #expect(run.status == 1 && run.text.isEmpty && !bars.exists("m"), "\(line): \(run.status)")
@@ -61,14 +63,15 @@ import Testing
   @Test func layersThatDoNotLearnNeedTheirWeights() throws {
     try makeModel()
     for what in ["none", "2"] {
-      let run = bars.shell("\(train) -q --weights first --unfreeze \(what) -o m < wide.tar; echo $?; ls m")
+      let run = bars.shell(
+        "\(train) -q --weights first --head-epochs 1 --unfreeze \(what) -o m < wide.tar; echo $?; ls m")
       #expect(run.lines == ["1"])
       #expect(
         run.stderr.contains(
           "first: has no weights for 1 of 62 tensors, whose layers will not learn (--unfreeze \(what)): "
             + "stem.weight is for pictures of 1 channel, these have 3"), "\(run.stderr)")
     }
-    let learns = bars.shell("\(train) -q --weights first -o m < wide.tar > log; echo $?")
+    let learns = bars.shell("\(train) -q --weights first --head-epochs 1 -o m < wide.tar > log; echo $?")
     #expect(learns.lines == ["0"])
     #expect(
       learns.stderr
@@ -78,7 +81,7 @@ import Testing
     let head = bars.shell(
       """
       sed 's/"h"/"z"/' rows.ndjson > other.ndjson; gx-cat --meta other.ndjson pixels.npy | gx-normalize > other.tar
-      \(train) -q --weights first --unfreeze none -o m < other.tar > log
+      \(train) -q --weights first --head-epochs 1 --unfreeze none -o m < other.tar > log
       """)
     #expect(head.status == 0 && head.stderr == "", "\(head.stderr)")
   }
@@ -98,8 +101,8 @@ import Testing
     }
     let typed = bars.shell(
       """
-      \(train) -q --weights bad --unfreeze none -o m < train.tar; echo $?
-      \(train) --weights bad -o m < train.tar > log
+      \(train) -q --weights bad --head-epochs 1 --unfreeze none -o m < train.tar; echo $?
+      \(train) --weights bad --head-epochs 1 -o m < train.tar > log
       """)
     #expect(typed.lines == ["1"])
     #expect(
@@ -117,7 +120,7 @@ import Testing
       let begin = offsets(header, "stem.weight").lowerBound + 4
       data.replaceSubrange(begin..<begin + 4, with: littleEndian(.nan))
     }
-    for line in ["gx-infer -m bad < train.tar", "\(train) --weights bad -o m < train.tar"] {
+    for line in ["gx-infer -m bad < train.tar", "\(train) --weights bad --head-epochs 1 -o m < train.tar"] {
       let run = bars.shell(line)
       #expect(run.status == 1 && run.text.isEmpty)
       #expect(
