@@ -7,6 +7,8 @@ struct Admission: Sendable {
   let learnt: Set<Split>
   /// Whether the stream is validation data for another, so that records of no split are `val`.
   let isValidation: Bool
+  /// Whether records of split `val` are needed.
+  let validates: Bool
   /// The field of train records that holds their finer class.
   let finerField: String?
 
@@ -18,7 +20,7 @@ struct Admission: Sendable {
   }
 
   /// Whether its records are needed.
-  func uses(_ split: Split) -> Bool { split == .val || split == .train && !isValidation }
+  func uses(_ split: Split) -> Bool { split == .val && validates || split == .train && !isValidation }
 
   /// What is wrong with the record in itself, so that it is of no use; nil where nothing is, or it is not needed.
   func fault(of record: Record, in split: Split?) -> String? {

@@ -61,16 +61,19 @@ public final class Dataset: @unchecked Sendable {
   ///   - training: If given, the stream is validation data for it: records of split `val`, or of none,
   ///     become `val`, and all others are left.
   ///   - learnt: The splits whose records become `train`.
+  ///   - validates: Whether records of split `val` are needed; else they are left.
   ///   - finer: The field of train records that holds which part of its label a picture is.
   ///   - refused: Told of each record that nothing can be learnt from, and why; what it throws ends the reading.
   /// - Throws: `GXError` where the stream breaks off; and naming the record where a galaxy is in two splits, its split
   ///   is none, its label is none of those to train on, or its size, type or `ops` are others than those before it.
   public init(
     _ input: SeekableInput, validating training: Dataset? = nil, learning learnt: Set<Split> = [.train],
-    finer field: String? = nil, refused: (Record, String) throws -> Void = { throw GXError($1) }
+    validates: Bool = true, finer field: String? = nil,
+    refused: (Record, String) throws -> Void = { throw GXError($1) }
   ) throws {
     self.input = input
-    admission = Admission(learnt: learnt, isValidation: training != nil, finerField: training == nil ? field : nil)
+    admission = Admission(
+      learnt: learnt, isValidation: training != nil, validates: validates, finerField: training == nil ? field : nil)
     var digest: UInt64 = 0
     var refusals = Refusals()
     var index = Index(admission, validating: training)

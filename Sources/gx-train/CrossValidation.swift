@@ -23,7 +23,8 @@ func crossValidate(_ run: Run) throws -> ExitStatus {
   (plan.validates, plan.patience) = (false, nil)
   let status = try arguments.run { output, tally in
     let writer = output.rows()
-    let data = try run.data(learning: arguments.has("fold-val") ? [.train, .val] : [.train], counting: &tally)
+    let learnt: Set<Split> = arguments.has("fold-val") ? [.train, .val] : [.train]
+    let data = try run.data(learning: learnt, validates: false, counting: &tally)
     try run.teach(data)
     let folds = try Folds(count, of: data, seed: run.plan.seed)
     for warning in folds.warnings { Log.warning(warning) }

@@ -38,13 +38,15 @@ struct Run {
   /// - Parameters:
   ///   - input: nil is stdin.
   ///   - learnt: The splits that are learnt from.
+  ///   - validates: Whether records of split val are needed.
   ///   - training: What the stream is validation data for, if it is.
   func data(
-    _ input: SeekableInput? = nil, learning learnt: Set<Split> = [.train], validating training: Dataset? = nil,
-    counting tally: inout Tally
+    _ input: SeekableInput? = nil, learning learnt: Set<Split> = [.train], validates: Bool = true,
+    validating training: Dataset? = nil, counting tally: inout Tally
   ) throws -> Dataset {
     let data = try Dataset(
-      input ?? SeekableInput(folder: folder), validating: training, learning: learnt, finer: plan.finer
+      input ?? SeekableInput(folder: folder), validating: training, learning: learnt, validates: validates,
+      finer: plan.finer
     ) { record, fault in tally.add(record.id, error: fault) }
     if training == nil && data.ops == nil {
       Log.note("records have no 'ops': gx-infer will have to be told --assume-ops all")
