@@ -16,7 +16,8 @@ extension Dataset {
       throw GXError("\(name): no train record has the label '\(classes[empty])'\(refusals.clause)")
     }
     if let validation, validation.val.isEmpty {
-      throw GXError("\(validation.name): no record to validate on (--hold-out 0 does without)\(validation.refusals.clause)")
+      throw GXError(
+        "\(validation.name): no record to validate on (--hold-out 0 does without)\(validation.refusals.clause)")
     }
   }
 
@@ -28,12 +29,16 @@ extension Dataset {
       var parts = [Int](repeating: 0, count: finer.names.count)
       for sample in train { parts[Int(sample.part)] += 1 }
       let empty = parts.indices.filter { parts[$0] == 0 }.map { finer.names[$0] }
-      if !empty.isEmpty { all.append("no train record has the \(finer.field) \(quoted(empty)): the others are held out") }
+      if !empty.isEmpty {
+        all.append("no train record has the \(finer.field) \(quoted(empty)): the others are held out")
+      }
     }
     if let validation {
       let counts = counts(validation.val)
       let empty = classes.indices.filter { counts[$0] == 0 }.map { classes[$0] }
-      if !empty.isEmpty { all.append("no record of \(quoted(empty)) to validate on: the validation scores leave it out") }
+      if !empty.isEmpty {
+        all.append("no record of \(quoted(empty)) to validate on: the validation scores leave it out")
+      }
     }
     if !testLabels.isEmpty {
       all.append("test records alone have the label \(quoted(testLabels)), which is not learnt")
