@@ -102,11 +102,12 @@ public enum ForeignKind: String, CaseIterable, Sendable {
 
   /// The first that matches counts.
   private static let signatures: [Signature] = [
-    Signature(.gzip, [0x1f, 0x8b]), Signature(.compress, [0x1f, 0x9d]),
+    // An archive's first bytes are the name of its first member, which may be any.
+    Signature(.tar, at: 257, "ustar"), Signature(.gzip, [0x1f, 0x8b]), Signature(.compress, [0x1f, 0x9d]),
     Signature(.bzip2, Array("BZh".utf8) + [nil, 0x31, 0x41, 0x59]),
     Signature(.xz, [0xfd, 0x37, 0x7a, 0x58, 0x5a]), Signature(.zstd, [0x28, 0xb5, 0x2f, 0xfd]),
     Signature(.lz4, [0x04, 0x22, 0x4d, 0x18]), Signature(.sevenZip, [0x37, 0x7a, 0xbc, 0xaf, 0x27, 0x1c]),
-    Signature(.rar, "Rar!"), Signature(.tar, at: 257, "ustar"),
+    Signature(.rar, "Rar!"),
     Signature(.zip, [0x50, 0x4b, 0x03, 0x04]), Signature(.zip, [0x50, 0x4b, 0x05, 0x06]),
     // PyTorch before 1.6: a pickle of the number 0x1950a86a20f9469cfc6c.
     Signature(.pytorch, [0x80, 0x02, 0x8a, 0x0a, 0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20]),
