@@ -58,9 +58,6 @@ public struct Teacher: Sendable {
     self.digest = digest
   }
 
-  /// By the names of gx-train's options.
-  var settings: JSONObject { ["distill": .string(hexDigits(digest)), "distill-weight": .float(share)] }
-
   private static func next(_ reader: NDJSONReader) throws -> JSONObject? {
     do { return try reader.next() } catch let bad as NDJSONReader.BadLine { throw bad.fault }
   }

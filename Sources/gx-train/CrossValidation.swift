@@ -7,23 +7,22 @@ import GXStream
 import GXTrain
 
 /// A network for each fold, and its rows for what it has not seen.
-func crossValidate(_ run: Run) throws -> ExitStatus {
+func crossValidate(_ start: Run) throws -> ExitStatus {
+  var run = start
   let arguments = run.arguments
-  let count = try arguments.int("folds", in: 2...Folds.limit)!
+  let count = try arguments[Run.folds]!
   // There is nothing to choose by: what is held out is to be told, and must not tell the best epoch.
   let pointless = ["output", "val", "hold-out", "best", "patience", "checkpoint", "checkpoint-every", "resume", "half"]
   if let option = pointless.first(where: arguments.has) {
     throw UsageError("--folds and --\(option) do not go together: it writes no model, and begins anew each time")
   }
-  let views = try arguments.value("tta", Views.grammar, Views.init(rawValue:)) ?? .one
-  let jobs = try arguments.int("threads") ?? arguments.jobs()
+  let views = try arguments[Run.views] ?? .one
   try expectStream()
   let log = try arguments.string("log").map { try EpochLog(path: $0, appending: false, tell: Log.tell) }
   let data = try run.data(arguments.has("fold-val") ? [.train, .val] : [.train])
   try run.teach(data)
-  let folds = try Folds(count, of: data, seed: run.plan.seed)
-  var plan = run.plan
-  (plan.validates, plan.patience) = (false, nil)
+  let folds = try Folds(count, of: data, seed: run.settings.plan.seed)
+  (run.settings.plan.validates, run.settings.plan.patience) = (false, nil)
   let none = ConfusionMatrix(classes: data.classes.count)
   var all = none
   let status = try arguments.run { output, tally in
@@ -31,14 +30,14 @@ func crossValidate(_ run: Run) throws -> ExitStatus {
     for fold in 0..<count {
       log?.fields = ["fold": .int(fold)]
       let others = folds.data(without: fold)
-      let outcome = try run.train(others, others, plan, log)
+      let outcome = try run.train(others, others, log)
       guard outcome.isFinished else {
         Log.error("interrupted in fold \(fold) of \(count)")
         Signals.endAsInterrupted()
       }
       let classifier = try Ensemble([outcome.model], assuming: .all, views: views, calibration: .none)
       var told = none
-      try orderedMap(jobs: jobs, next: folds.records(of: fold)) { record in
+      try orderedMap(jobs: run.settings.jobs, next: folds.records(of: fold)) { record in
         (record, Result { try classifier.row(of: record, logitsOf: "") })
       } emit: { (record: Record, result: Result<JSONObject, Error>) in
         var row = try result.get()
