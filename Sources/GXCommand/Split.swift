@@ -5,7 +5,7 @@ public struct SplitShares: Sendable {
   private let ends: [(name: String, end: Double)]
 
   /// nil where `text` is not two or three shares of at least 0, not all 0.
-  public init?(_ text: String) {
+  init?(_ text: String) {
     let shares = text.split(separator: ":", omittingEmptySubsequences: false).map { Double($0) ?? .nan }
     let sum = shares.reduce(0, +)
     guard (2...3).contains(shares.count), shares.allSatisfy({ $0 >= 0 }), sum > 0, sum.isFinite else { return nil }

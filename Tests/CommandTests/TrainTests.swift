@@ -520,12 +520,12 @@ struct Bars {
       """
       set -e -o pipefail
       gx-cat --meta rows.ndjson turned.npy -o turned.tar
-      gx-infer -m m --tta dihedral -l -j 1 < raw.tar > one
-      gx-infer -m m --tta dihedral -l -j 3 < train.tar | cmp - one
-      gx-infer -m m --tta dihedral -l < turned.tar > two
-      gx-infer -m m -l < raw.tar > plain
-      gx-infer -m m -l < turned.tar > plainly
-      gx-infer -m m --tta none -l < raw.tar | cmp - plain
+      gx-infer -m m --tta dihedral --logits -j 1 < raw.tar > one
+      gx-infer -m m --tta dihedral --logits -j 3 < train.tar | cmp - one
+      gx-infer -m m --tta dihedral --logits < turned.tar > two
+      gx-infer -m m --logits < raw.tar > plain
+      gx-infer -m m --logits < turned.tar > plainly
+      gx-infer -m m --tta none --logits < raw.tar | cmp - plain
       """)
     #expect(run.status == 0, "\(run.text)\(run.stderr)")
     func rows(_ name: String) -> [[Double]] {
