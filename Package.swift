@@ -52,7 +52,7 @@ let withFixtures: Set = ["GXStream", "GXImage", "GXMetrics", "GXNet", "GXTrain"]
 
 // What tests use besides their own library's.
 let testsAlsoUse = [
-  "GXBox": ["GXImage", "GXInfer", "GXSynth"], "GXInfer": ["GXSynth"], "GXModel": ["GXNet"],
+  "GXBox": ["GXImage", "GXInfer", "GXNet", "GXSynth"], "GXInfer": ["GXSynth"], "GXModel": ["GXNet"],
   "GXNet": ["GXImage"],
 ]
 

@@ -30,7 +30,9 @@ public struct OptionType<Value: Sendable>: Sendable {
 
   /// As `type`, for what has no value where the option is not given.
   public static func optional<Some>(_ type: OptionType<Some>) -> Self where Value == Some? {
-    Self(fault: type.fault, words: type.words, read: { text in try type.read(text).map { $0 } }, told: { $0.flatMap(type.told) })
+    Self(
+      fault: type.fault, words: type.words, read: { text in try type.read(text).map { $0 } },
+      told: { $0.flatMap(type.told) })
   }
 
   /// As `type`, but 0 stands for none.

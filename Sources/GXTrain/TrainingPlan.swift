@@ -122,7 +122,8 @@ public enum ClassWeights: Equatable, Sendable {
     switch self {
     case .none: "none"
     case .balanced: "balanced"
-    case .given(let weights): weights.sorted { $0.key < $1.key }.map { "\($0.key)=\($0.value)" }.joined(separator: ",")
+    case .given(let weights):
+      weights.sorted { $0.key < $1.key }.map { "\($0.key)=\(JSON.float($0.value).text)" }.joined(separator: ",")
     }
   }
 

@@ -3,6 +3,7 @@ import GXCore
 import GXImage
 import GXInfer
 import GXModel
+import GXNet
 import GXStream
 import GXSynth
 import Testing
