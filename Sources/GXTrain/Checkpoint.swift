@@ -56,7 +56,9 @@ extension Trainer {
       throw GXError("was started \(said(before[name])), not \(said(settings[name]))")
     }
     guard fields["data"]?.stringValue == dataDigest else { throw GXError("was started on other records") }
-    guard fields["graph"] == graph.json else { throw GXError("was started with another network: this gx makes another one of the same options") }
+    guard fields["graph"] == graph.json else {
+      throw GXError("was started with another network: this gx makes another one of the same options")
+    }
 
     func double(_ name: String) throws(GXError) -> Double {
       guard let value = fields[name]?.doubleValue else { throw GXError("checkpoint: '\(name)' is no number") }

@@ -94,8 +94,8 @@ public final class HeadPhase {
   ///   - folder: Where the temporary file is; `$TMPDIR`, or `/var/tmp`, by default.
   ///   - advance: Told after each picture.
   public init(
-    _ transfer: TransferPlan, graph: Graph, settings: JSONObject = [:], start: Start, training: Dataset, validation: Dataset,
-    plan: TrainingPlan, threads: Int?, folder: String?, advance: () -> Void
+    _ transfer: TransferPlan, graph: Graph, settings: JSONObject = [:], start: Start, training: Dataset,
+    validation: Dataset, plan: TrainingPlan, threads: Int?, folder: String?, advance: () -> Void
   ) throws {
     (self.graph, self.start) = (graph, start)
     (ops, data) = (try plan.ops(of: training), dataRecord(training, validation))

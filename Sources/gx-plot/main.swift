@@ -32,7 +32,8 @@ let command = Command(
   options: [
     Option("format", "f", "FORMAT", "svg, png or text [as -o's name ends; text without -o]"),
     Option(
-      "size", nil, "SIZE", "WxH, width and height: pixels of PNG [1600x1000], units of SVG [800x500], characters of text"),
+      "size", nil, "SIZE",
+      "WxH, width and height: pixels of PNG [1600x1000], units of SVG [800x500], characters of text"),
     Option("theme", nil, "light|dark", "colours [light; of text dark]"),
     Option("title", nil, "TEXT", "in place of the chart's own; empty for none"),
     .truth, .rowSplits,

@@ -144,7 +144,8 @@ import Testing
       ("gx-infer -m m2 --calibration file.json < g.tar", "the calibration was made for the classifier"),
       ("gx-calibrate -m m2 -o no < rows", "was classified by"),
       ("gx-calibrate -m c1 -o no calibrated", "is calibrated already"),
-      ("gx-infer -m m1 --calibration rows < g.tar", "rows: JSON"), ("gx-infer -m m1 --calibration nothing < g.tar", "nothing: "),
+      ("gx-infer -m m1 --calibration rows < g.tar", "rows: JSON"),
+      ("gx-infer -m m1 --calibration nothing < g.tar", "nothing: "),
     ] {
       let refused = shell(line)
       #expect(refused.status == 1 && refused.text.isEmpty && refused.stderr.contains(message), "\(refused.stderr)")

@@ -188,7 +188,8 @@ import Testing
 
   @Test(arguments: [
     "--labels l.csv --class-per-folder", "--labels l.csv --label-column 9", "--labels l.csv --path-column nope",
-    "--labels l.csv --map S", "--labels l.csv --map =S", "--shares 70", "--shares a:b", "--shares 0:0", "--shares 1:-1:1",
+    "--labels l.csv --map S", "--labels l.csv --map =S", "--shares 70", "--shares a:b", "--shares 0:0",
+    "--shares 1:-1:1",
   ]) func badUsage(_ options: String) throws {
     try make("g/a.jpg")
     try make("l.csv", text: "path,label\na.jpg,S\n")

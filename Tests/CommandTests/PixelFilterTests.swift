@@ -94,7 +94,8 @@ import Testing
   @Test(arguments: [
     ("gx-resize", "one SIZE is needed"), ("gx-resize 0", "'0' is no SIZE"), ("gx-resize 3x4x5", "'3x4x5' is no SIZE"),
     ("gx-resize 5 --fill 0", "--fill goes with --mode fit"), ("gx-resize 5 --mode fit --fill red", "--fill: 'red'"),
-    ("gx-resize 5 --filter sinc", "'sinc' is none of box, bilinear, bicubic, lanczos"), ("gx-resize 5 --crop 1.5", "--crop"),
+    ("gx-resize 5 --filter sinc", "'sinc' is none of box, bilinear, bicubic, lanczos"),
+    ("gx-resize 5 --crop 1.5", "--crop"),
     ("gx-normalize 3", "unexpected operand"), ("gx-normalize --mean 1", "--mean and --std go together"),
     ("gx-normalize --mean 1 --std 0", "--std: '0' is no positive number"),
     ("gx-normalize --unit --imagenet", "choose one"), ("gx-normalize --mean 1,2 --std 1,2,3", "--mean has 2"),

@@ -261,7 +261,7 @@ struct Bars {
       done
       \(train) --epochs 8 --batch 8 -o plain < wrong.tar > log
       gx-infer -m plain < train.tar > a; gx-infer -m m0 < train.tar | cmp - a
-      gx-model show --json m1 | tr -d "\\n" | grep -o '"distill":"[0-9a-f]*","distill-weight":1'
+      gx-model show --json m1 | tr -d "\\n" | grep -o '"distill":{"digest":"[0-9a-f]*"},"distill-weight":1'
       """)
     #expect(run.status == 0, "\(run.stderr)")
     #expect(run.stderr.contains("taught: 1 of 72 records have no row, and their label alone"), "\(run.stderr)")
