@@ -134,6 +134,16 @@ extension OptionType<Allowance> {
   }
 }
 
+extension Record {
+  /// What a filter of pixels works on.
+  /// - Throws: `GXError` where there are none, or one is not finite.
+  public func finitePixels() throws(GXError) -> Tensor {
+    guard let tensor else { throw GXError("the record has no tensor") }
+    try tensor.checkFinite()
+    return tensor
+  }
+}
+
 /// The loop that filters of the tensor stream share: read, work on `-j` threads, write in order, count, end.
 public struct RecordPipe {
   private let arguments: Arguments
@@ -147,6 +157,14 @@ public struct RecordPipe {
       try transform(&record)
       return [record]
     }
+  }
+
+  /// One step on each record's pixels, which `ops` tells as `op`.
+  ///
+  /// Pixels that are not finite make a failed record. Who has a policy for them (what NaN becomes, say) makes it a step
+  /// of its own, which comes before and shows in `ops`.
+  public func step(_ op: JSON, _ apply: @escaping @Sendable (Tensor) throws -> Tensor) throws -> ExitStatus {
+    try map { record in record.step(to: try apply(record.finitePixels()), op: op) }
   }
 
   /// One record in, any number out. Failed records pass untouched.

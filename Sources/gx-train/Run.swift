@@ -15,7 +15,7 @@ struct Run {
     "tell each train record by a network that has not seen it, 2 to \(Folds.limit); see above")
   static let views = ValueOption(
     "tta", nil, "WHAT", OptionType(fault: "none of \(Views.grammar)", read: Views.init),
-    "average the probabilities over each picture's flips and quarter turns (dihedral), over N turns (rotations:N), or "
+    "of --folds: average the probabilities over each picture's flips and quarter turns (dihedral), over N turns (rotations:N), or "
       + "do not (none) [none]", needs: "folds")
   static let interval = ValueOption(
     "checkpoint-every", nil, "N|Ns",

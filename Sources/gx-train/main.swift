@@ -34,11 +34,11 @@ let command = Command(
     There is no model; stdout gets gx-infer's row of each record, with its logits and its "fold", fold by fold.
     """,
   options: [
-    .output.saying("the model; appears only when it is whole (required, but for --folds)"),
-    Run.folds,
-    Option("fold-val", nil, nil, "count records of split val among the train records", needs: "folds"),
-    Run.views,
+    .output.saying("the model; appears only when it is whole (required, but for --folds)")
   ] + Settings.table.map(\.option) + [
+    Run.folds,
+    Option("fold-val", nil, nil, "of --folds: count records of split val among the train records", needs: "folds"),
+    Run.views,
     Option("log", nil, "FILE", "write the log to FILE, as it grows, instead of stdout (with --folds: of nowhere)"),
     Option("checkpoint", "c", "FILE", "keep all that is needed to go on in FILE"),
     Run.interval,
