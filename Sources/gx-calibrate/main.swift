@@ -62,7 +62,7 @@ command.main { arguments in
     var model = try path.map { path throws in try Model(path: path) }
     let rows = try Rows(
       paths: arguments.operands, label: arguments.string("label") ?? "label",
-      splits: arguments.string("split").map { Set($0.split(separator: ",").map(String.init)) },
+      splits: arguments.splits(),
       classifier: model.map { ClassifierName([.init($0, $0.views)]) }, classes: model?.classes, &tally)
 
     let records = rows.records

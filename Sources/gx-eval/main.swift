@@ -42,7 +42,7 @@ let command = Command(
     Option("json", nil, nil, "one JSON object instead of the tables"),
     .truth, .rowSplits,
     Option("group", "g", "FIELD", "tell the scores by this field's values too"),
-    Option("compare", "c", "OTHER", "compare with the predictions of this file"),
+    Option("compare", nil, "OTHER", "compare with the predictions of this file"),
     Option("suspects", nil, nil, "write the labels that are probably wrong instead, the worst first"),
     .bootstrap, .seed, .output, .maxErrors,
   ],
@@ -57,7 +57,7 @@ command.main { arguments in
   let replicates = try arguments.bootstrap()
   let seed = try arguments.seed()
   let label = arguments.string("label") ?? "label"
-  let splits = arguments.string("split").map { Set($0.split(separator: ",").map(String.init)) }
+  let splits = try arguments.splits()
   let other = arguments.string("compare")
   return try arguments.run { output, tally in
     func read(_ paths: [String], _ add: (JSONObject) throws(GXError) -> Void) throws {

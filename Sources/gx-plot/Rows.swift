@@ -10,9 +10,9 @@ struct Rows {
   /// The field that holds the truth.
   let label: String
 
-  init(_ arguments: Arguments, _ paths: [String]) {
+  init(_ arguments: Arguments, _ paths: [String]) throws {
     self.paths = paths
-    splits = arguments.string("split").map { Set($0.split(separator: ",").map(String.init)) }
+    splits = try arguments.splits()
     label = arguments.string("label") ?? "label"
   }
 

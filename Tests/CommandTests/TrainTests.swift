@@ -261,7 +261,7 @@ struct Bars {
       done
       \(train) --epochs 8 --batch 8 -o plain < wrong.tar > log
       gx-infer -m plain < train.tar > a; gx-infer -m m0 < train.tar | cmp - a
-      gx-model show --json m1 | tr -d "\\n" | grep -o '"distill":"[0-9a-f]*","distill-weight":1'
+      gx-model show --json m1 | tr -d "\\n" | grep -o '"distill":{"digest":"[0-9a-f]*"},"distill-weight":1'
       """)
     #expect(run.status == 0, "\(run.stderr)")
     #expect(run.stderr.contains("taught: 1 of 72 records have no row, and their label alone"), "\(run.stderr)")
@@ -509,12 +509,12 @@ struct Bars {
       """
       set -e -o pipefail
       gx-cat --meta rows.ndjson turned.npy -o turned.tar
-      gx-infer -m m --tta dihedral -l -j 1 < raw.tar > one
-      gx-infer -m m --tta dihedral -l -j 3 < train.tar | cmp - one
-      gx-infer -m m --tta dihedral -l < turned.tar > two
-      gx-infer -m m -l < raw.tar > plain
-      gx-infer -m m -l < turned.tar > plainly
-      gx-infer -m m --tta none -l < raw.tar | cmp - plain
+      gx-infer -m m --tta dihedral --logits -j 1 < raw.tar > one
+      gx-infer -m m --tta dihedral --logits -j 3 < train.tar | cmp - one
+      gx-infer -m m --tta dihedral --logits < turned.tar > two
+      gx-infer -m m --logits < raw.tar > plain
+      gx-infer -m m --logits < turned.tar > plainly
+      gx-infer -m m --tta none --logits < raw.tar | cmp - plain
       """)
     #expect(run.status == 0, "\(run.text)\(run.stderr)")
     func rows(_ name: String) -> [[Double]] {
