@@ -71,7 +71,7 @@ public struct Calibration: Equatable, Sendable {
       return values
     }
     let names = fields["classes"]?.arrayValue?.compactMap(\.stringValue) ?? []
-    guard names.count >= 2, Set(names).count == names.count, names.count == fields["classes"]?.arrayValue?.count else {
+    guard names.count >= 2, Set(names.map { Name($0) }).count == names.count, names.count == fields["classes"]?.arrayValue?.count else {
       throw GXError("field 'classes' is no list of two or more different names")
     }
     classes = names
@@ -119,7 +119,7 @@ public struct Calibration: Equatable, Sendable {
   /// The same for classes in another order.
   /// - Throws: `GXError` where the classes are others.
   package func ordered(by names: [String]) throws(GXError) -> Calibration {
-    let places = names.compactMap(classes.firstIndex)
+    let places = names.compactMap(classes.firstIndex(ofName:))
     guard places.count == names.count, names.count == classes.count else {
       throw GXError(
         "the calibration is of the classes \(classes.joined(separator: ", ")), not \(names.joined(separator: ", "))")

@@ -149,7 +149,7 @@ private struct Index {
   let training: Dataset?
   let trainingGalaxies: Set<UInt64>
   let learnt: Set<Split>
-  var labels: [String: Int32] = [:]
+  var labels: [Name: Int32] = [:]
   var splits: [UInt64: Split] = [:]
   var named: Bool?
   var form: (shape: Shape, dtype: DType, ops: [JSON]?)?
@@ -164,7 +164,7 @@ private struct Index {
     finer = training == nil ? field.map(FinerIndex.init) : nil
     trainingGalaxies = Set(training?.train.map(\.id) ?? [])
     form = training.map { ($0.shape, $0.dtype, $0.ops) }
-    for (i, name) in (training?.classes ?? []).enumerated() { labels[name] = Int32(i) }
+    for (i, name) in (training?.classes ?? []).enumerated() { labels[Name(name)] = Int32(i) }
   }
 
   /// What there is to keep of a record; nil if it is no train or val record.
@@ -216,12 +216,12 @@ private struct Index {
 
   private mutating func label(of record: Record) throws(GXError) -> Int32 {
     guard let name = record.label else { throw GXError("has no label") }
-    if let label = labels[name] { return label }
+    if let label = labels[Name(name)] { return label }
     guard training == nil else { throw GXError("label '\(name)' is not among those to train on") }
     guard labels.count < ConfusionMatrix.classLimit else {
       throw GXError("label '\(name)' is one more than the limit of \(ConfusionMatrix.classLimit) classes")
     }
-    labels[name] = Int32(labels.count)
+    labels[Name(name)] = Int32(labels.count)
     return Int32(labels.count - 1)
   }
 
@@ -248,10 +248,10 @@ private struct Index {
   /// The class names in bytewise order, and where each provisional label comes in it.
   func rankLabels() -> (classes: [String], rank: [Int32]) {
     if let training { return (training.classes, Array(0..<Int32(training.classes.count))) }
-    let sorted = labels.sorted { $0.key.utf8.lexicographicallyPrecedes($1.key.utf8) }
+    let sorted = labels.sorted { $0.key < $1.key }
     var rank = [Int32](repeating: 0, count: labels.count)
     for (place, label) in sorted.enumerated() { rank[Int(label.value)] = Int32(place) }
-    return (sorted.map(\.key), rank)
+    return (sorted.map(\.key.text), rank)
   }
 
   /// With final labels, in an order that depends on what the pictures are, not on where they stand.

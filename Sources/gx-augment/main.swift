@@ -33,13 +33,13 @@ command.main { arguments in
   do { augmentation = try Augmentation(spec: arguments.operands[0]) } catch { throw UsageError("\(error)") }
   let copies = try arguments.int("copies", in: 1...100_000) ?? 1
   let keep = arguments.has("keep")
-  let splits = arguments.string("split").map { Set($0.split(separator: ",").map(String.init)) }
+  let splits = arguments.names("split")
   let seed = try arguments.seed()
   let crop = try augmentation.outputCrop.map { PixelOp.crop(try Crop(width: $0.width, height: $0.height)) }
 
   return try RecordPipe(arguments).expand { record in
     guard let picture = record.tensor else { throw GXError("the record has no tensor") }
-    let changes = splits.map { $0.contains(record.split ?? "") } ?? true
+    let changes = splits.map { $0.contains(Name(record.split ?? "")) } ?? true
     var results: [Record] = []
     if keep || !changes {
       var same = record
@@ -56,7 +56,7 @@ command.main { arguments in
       var random = Random(seed: seed, epoch: earlier, id: record.id, copy: number)
       var copy = record
       copy.key = Key.copy(base, number)
-      copy.meta["copy"] = .int(number)
+      copy.meta.copy = number
       copy.step(to: try augmentation.apply(picture, random: &random), op: augmentation.json)
       if let crop { copy.step(to: copy.tensor!, op: crop.json) }
       results.append(copy)

@@ -54,12 +54,14 @@ command.main { arguments in
   let shares = try arguments.string("split").map(SplitShares.init)
   let seed = try arguments.seed()
   let table = try arguments.string("labels").map { try LabelTable(path: $0, arguments, map: map) }
+  for note in table?.notes ?? [] { Log.note(note) }
   let pictures = try Files.pictures(arguments.operands)
   var entries = ids(of: pictures, single: arguments.operands.count == 1)
   if let table {
     let folder = Files.folder(of: table.path)
     if arguments.operands.isEmpty {
       entries = table.rows.map { Entry($0, in: folder) }
+      tellApart(&entries, table)
       refuseRepeats(in: &entries, table)
     } else {
       label(&entries, of: pictures, by: table, in: [folder] + arguments.operands)
@@ -82,7 +84,7 @@ command.main { arguments in
         if tally.failed == shown { Log.error("more errors stand in the rows") }
       }
       tally.add(failed: entry.error != nil)
-      try writer.write(entry.json)
+      try writer.write(entry.row)
     }
     if entries.isEmpty { Log.note("no pictures (\(Files.extensions.joined(separator: ", "))) found") }
   }
@@ -97,13 +99,12 @@ struct Entry {
   var extra: JSONObject = [:]
   var error: String?
 
-  var json: JSONObject {
-    var object: JSONObject = ["id": .string(id), "path": .string(path)]
-    if let label { object["label"] = .string(label) }
-    if let split { object["split"] = .string(split) }
-    object.merge(extra)
-    if let error { object["error"] = .string(error) }
-    return object
+  var row: Row {
+    var row = Row()
+    (row.id, row.path, row.label, row.split) = (id, path, label, split)
+    row.merge(Row(extra))
+    row.error = error
+    return row
   }
 
   mutating func take(_ row: LabelTable.Row) { (label, split, extra) = (row.label, row.split, row.extra) }
@@ -132,12 +133,19 @@ extension Entry {
   }
 }
 
+/// Gives rows about different files, whose names without extension are the same, their whole names as ids.
+func tellApart(_ entries: inout [Entry], _ table: LabelTable) {
+  var paths: [Name: Set<Name>] = [:]
+  for entry in entries { paths[Name(entry.id), default: []].insert(Name(entry.path)) }
+  for i in entries.indices where paths[Name(entries[i].id)]!.count > 1 { entries[i].id = table.rows[i].name }
+}
+
 /// Where two rows are about one picture, neither can be believed.
 func refuseRepeats(in entries: inout [Entry], _ table: LabelTable) {
-  var places: [String: Int] = [:]
+  var places: [Name: Int] = [:]
   for i in entries.indices {
-    guard let first = places[entries[i].path] else {
-      places[entries[i].path] = i
+    guard let first = places[Name(entries[i].path)] else {
+      places[Name(entries[i].path)] = i
       continue
     }
     let lines = "lines \(table.rows[first].line) and \(table.rows[i].line)"
@@ -148,11 +156,11 @@ func refuseRepeats(in entries: inout [Entry], _ table: LabelTable) {
 /// Entries with their ids: the path below the folder, without extension where that is enough to tell pictures apart.
 func ids(of pictures: [Picture], single: Bool) -> [Entry] {
   let names = pictures.map { single ? $0.relative : $0.path }
-  var counts: [String: Int] = [:]
-  for name in names { counts[Key.id(path: name), default: 0] += 1 }
+  var counts: [Name: Int] = [:]
+  for name in names { counts[Name(Key.id(path: name)), default: 0] += 1 }
   return zip(pictures, names).map { picture, name in
     let id = Key.id(path: name)
-    return Entry(id: counts[id] == 1 ? id : name, path: picture.path, error: picture.error)
+    return Entry(id: counts[Name(id)] == 1 ? id : name, path: picture.path, error: picture.error)
   }
 }
 
@@ -183,9 +191,9 @@ func label(_ entries: inout [Entry], of pictures: [Picture], by table: LabelTabl
 
 /// Shares out what has no split yet: in each label, in the order of the ids' hashes.
 func share(_ entries: inout [Entry], _ shares: SplitShares, seed: UInt64) {
-  var groups: [String: [(hash: UInt64, place: Int)]] = [:]
+  var groups: [Name: [(hash: UInt64, place: Int)]] = [:]
   for (i, entry) in entries.enumerated() where entry.split == nil && entry.error == nil {
-    groups[entry.label ?? "", default: []].append((stableHash(entry.id, seed: seed), i))
+    groups[Name(entry.label ?? ""), default: []].append((stableHash(entry.id, seed: seed), i))
   }
   for group in groups.values {
     for (rank, one) in group.sorted(by: { ($0.hash, $0.place) < ($1.hash, $1.place) }).enumerated() {

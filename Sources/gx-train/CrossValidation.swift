@@ -29,7 +29,7 @@ func crossValidate(_ run: Run) throws -> ExitStatus {
   let status = try arguments.run { output, tally in
     let writer = output.rows()
     for fold in 0..<count {
-      log?.fields = ["fold": .int(fold)]
+      log?.fields = [Row.Field.fold.rawValue: .int(fold)]
       let others = folds.data(without: fold)
       let outcome = try run.train(others, others, plan, log)
       guard outcome.isFinished else {
@@ -40,16 +40,16 @@ func crossValidate(_ run: Run) throws -> ExitStatus {
       var told = none
       try orderedMap(jobs: jobs, next: folds.records(of: fold)) { record in
         (record, Result { try classifier.row(of: record, logitsOf: "") })
-      } emit: { (record: Record, result: Result<JSONObject, Error>) in
+      } emit: { (record: Record, result: Result<Row, Error>) in
         var row = try result.get()
-        row["classifier"] = nil  // it is gone with the fold
-        row["fold"] = .int(fold)
+        row[.classifier] = nil  // it is gone with the fold
+        row[.fold] = .int(fold)
         try writer.write(row)
-        guard let predicted = row["prediction"]?.stringValue.flatMap(data.classes.firstIndex) else {
-          Log.error("\(record.id): \(row["error"]?.stringValue ?? "no prediction")")
+        guard let predicted = row.prediction.flatMap(data.classes.firstIndex(ofName:)) else {
+          Log.error("\(record.id): \(row.error ?? "no prediction")")
           return tally.add(failed: true)
         }
-        let truth = data.classes.firstIndex(of: record.label!)!
+        let truth = data.classes.firstIndex(ofName: record.label!)!
         tally.add(failed: false)
         told.add(truth: truth, predicted: predicted)
         all.add(truth: truth, predicted: predicted)
