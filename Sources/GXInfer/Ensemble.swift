@@ -83,7 +83,8 @@ public final class Ensemble: Sendable {
     calibration: CalibrationSource = .model, isProfiled: Bool = false
   ) throws {
     guard let first = models.first else { throw GXError("no model") }
-    let order = models.allSatisfy { $0.classes.map { Name($0) } == first.classes.map { Name($0) } } ? nil : bytewiseOrder(first.classes)
+    let isOneOrder = models.allSatisfy { $0.classes.elementsEqual(first.classes) { $0.hasSameBytes(as: $1) } }
+    let order = isOneOrder ? nil : bytewiseOrder(first.classes)
     let classes = order.map { $0.map { first.classes[$0] } } ?? first.classes
     self.classes = classes
     members = try models.enumerated().map { i, model in

@@ -33,7 +33,8 @@ public struct LabelAudit: Sendable {
       if rows.isEmpty { learning = ConfidentLearning(classes: reader.classes.count) }
       try learning.add(label: prediction.truth, probabilities: prediction.probabilities)
       var kept = Row()
-      for field in [Row.Field.id, .copy, .path].map(\.rawValue) + [reader.label] { kept[field] = row[field] }
+      for field in [Row.Field.id, .copy, .path] { kept[field] = row[field] }
+      kept[reader.label] = row[reader.label]
       rows.append(kept)
       return reading
     } catch {

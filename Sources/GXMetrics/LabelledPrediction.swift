@@ -23,8 +23,9 @@ public struct LabelledPrediction: Sendable {
 
   /// - Parameters:
   ///   - logits: `[classes]`, finite.
+  ///   - truth: In `0..<classes`.
   ///   - scaling: What makes probabilities of them. The class predicted is the first of the likeliest.
-  public init(truth: Int, logits: [Double], scaling: LogitScaling = .none) {
+  public init(logits: [Double], truth: Int, scaling: LogitScaling = .none) {
     let scaled = scaling.scaled(logits)
     self.init(
       truth: truth, predicted: scaled.indices.min { (scaled[$1], $0) < (scaled[$0], $1) } ?? 0,

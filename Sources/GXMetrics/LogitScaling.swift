@@ -50,9 +50,9 @@ extension LogitScaling {
     }
     guard records.contains(where: { $0.logits[$0.truth] < $0.logits.max()! }) else {
       let ties = records.count { record in record.logits.count { $0 == record.logits[record.truth] } > 1 }
-      throw GXError(
-        (ties == 0 ? "every record is classified right" : "no class is ever likelier than the truth (\(ties) records are ties)")
-          + ": no temperature is best, the least NLL is at 0")
+      let what =
+        ties == 0 ? "every record is classified right" : "no class is ever likelier than the truth (\(ties) are ties)"
+      throw GXError("\(what): no temperature is best, the least NLL is at 0")
     }
     guard slope(records, 0).value < 0 else {
       throw GXError("the logits tell nothing of the labels: no temperature is best, the least NLL is at infinity")
@@ -95,8 +95,9 @@ extension LogitScaling {
   /// - Parameter names: Of the classes, for the error.
   /// - Throws: `GXError` where there is no least: no records, a class without any, or classes that can be told apart
   ///   without a mistake.
-  public static func vector(fitting records: [LabelledPrediction], classes names: [String]) throws(GXError) -> LogitScaling
-  {
+  public static func vector(
+    fitting records: [LabelledPrediction], classes names: [String]
+  ) throws(GXError) -> LogitScaling {
     let classes = names.count
     if let missing = names.indices.first(where: { k in !records.contains { $0.truth == k } }) {
       throw GXError("no record is of class '\(names[missing])', whose bias has no best value then")

@@ -41,6 +41,9 @@ public struct PredictionReader: Sendable {
   /// By number.
   public var classes: [String] { numbers.names }
 
+  /// Those that rows have probabilities of; nil while that is not known.
+  public var columnClasses: [String]? { columns.isEmpty ? nil : columns.map(\.name) }
+
   /// What is to be said of labels that are no class; nil if nothing is.
   public var unknownMessage: String? { unknown.message(field: label, classes: classes) }
 
@@ -131,7 +134,7 @@ public struct PredictionReader: Sendable {
       logits.append(Double(Float(value)))
     }
     guard let name = try row.name(in: label) else { throw GXError("has no \(label)") }
-    return try truth(name).map { LabelledPrediction(truth: $0, logits: logits) }
+    return try truth(name).map { LabelledPrediction(logits: logits, truth: $0) }
   }
 
   /// A finite number for each class, by the class's number; empty where the row has none. The first of all tells which
@@ -152,8 +155,10 @@ public struct PredictionReader: Sendable {
     for (name, value) in object {
       // In the first row's order, as a rule.
       let isInOrder = place < columns.count && columns[place].name.hasSameBytes(as: name)
-      guard let number = isInOrder ? columns[place].number : columns.first(where: { $0.name.hasSameBytes(as: name) })?.number
-      else { throw fault(field, name, "no such class; there are \(UnknownLabels.list(columns.map(\.name)))") }
+      let column = isInOrder ? columns[place] : columns.first { $0.name.hasSameBytes(as: name) }
+      guard let number = column?.number else {
+        throw fault(field, name, "no such class; there are \(UnknownLabels.list(columns.map(\.name)))")
+      }
       guard let value = value.doubleValue, !value.isNaN else { throw fault(field, name, "not a number") }
       values[number] = value
       place += 1

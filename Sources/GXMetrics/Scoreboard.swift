@@ -6,6 +6,8 @@ import GXStream
 public struct Scoreboard: Sendable {
   /// In the order of their numbers.
   public var classes: [String] { reader.classes }
+  /// Those that rows have probabilities of; nil while that is not known.
+  public var columnClasses: [String]? { reader.columnClasses }
   public private(set) var evaluation = Evaluation(classes: 1, bootstraps: true)
   /// Rows without a label, which are left out.
   public var unlabelled: Int { reader.unlabelled }
@@ -19,10 +21,13 @@ public struct Scoreboard: Sendable {
 
   /// - Parameters:
   ///   - label: The field that holds the truth.
+  ///   - classes: Those that the rows have to be of; nil is those of the first row.
   ///   - group: A field to tell the scores by.
   ///   - compares: Whether it will be compared with another.
-  public init(label: String = Row.Field.label.rawValue, group: String? = nil, compares: Bool = false) {
-    (reader, keepsKeys) = (PredictionReader(label: label), compares)
+  public init(
+    label: String = Row.Field.label.rawValue, classes: [String]? = nil, group: String? = nil, compares: Bool = false
+  ) {
+    (reader, keepsKeys) = (PredictionReader(label: label, classes: classes), compares)
     groups = group.map { Groups(field: $0) }
   }
 

@@ -71,7 +71,9 @@ public struct Calibration: Equatable, Sendable {
       return values
     }
     let names = fields["classes"]?.arrayValue?.compactMap(\.stringValue) ?? []
-    guard names.count >= 2, Set(names.map { Name($0) }).count == names.count, names.count == fields["classes"]?.arrayValue?.count else {
+    guard names.count >= 2, Set(names.map { Name($0) }).count == names.count,
+      names.count == fields["classes"]?.arrayValue?.count
+    else {
       throw GXError("field 'classes' is no list of two or more different names")
     }
     classes = names

@@ -50,14 +50,16 @@ public struct Judgement: Sendable {
 
   /// What people call the splits; empty where the records tell none.
   public let splits: String
-  public private(set) var board = Scoreboard()
+  public private(set) var board: Scoreboard
   /// Wrong, the most confident first.
   private(set) var mistakes: Ranking
   /// Right, by class, the most confident.
   private(set) var examples: [Name: Ranking] = [:]
 
-  init(splits: String, pictures: Int) {
+  /// - Parameter classes: Those of rows before, if there were any.
+  init(splits: String, pictures: Int, classes: [String]?) {
     self.splits = splits
+    board = Scoreboard(classes: classes)
     mistakes = Ranking(limit: pictures)
   }
 
@@ -94,6 +96,8 @@ public struct Findings: Sendable {
   public private(set) var unlabelled = 0
   /// By split, or all in one where splits were asked for.
   private var judgements: [Name: Judgement] = [:]
+  /// Of the rows, where they have told it.
+  private var classes: [String]?
   private let splits: [String]?
   private let pictures: Int
   private var suspects: Ranking
@@ -129,11 +133,19 @@ public struct Findings: Sendable {
   public mutating func judge(_ row: Row, record: Record? = nil) throws(GXError) -> Bool {
     guard judges(row.split) else { return true }
     let name = splits?.joined(separator: ", ") ?? row.split ?? ""
-    return try judgements[Name(name), default: Judgement(splits: name, pictures: pictures)].add(row, record)
+    var judgement =
+      judgements.removeValue(forKey: Name(name))
+      ?? Judgement(splits: name, pictures: pictures, classes: classes)
+    defer { judgements[Name(name)] = judgement }
+    let isGood = try judgement.add(row, record)
+    classes = classes ?? judgement.board.columnClasses
+    return isGood
   }
 
   /// What is to be said of labels that are no class.
-  public var unknownMessages: [String] { judgements.sorted { $0.key < $1.key }.compactMap(\.value.board.unknownMessage) }
+  public var unknownMessages: [String] {
+    judgements.sorted { $0.key < $1.key }.compactMap(\.value.board.unknownMessage)
+  }
 
   /// Takes in the labels that an audit finds probably wrong.
   /// - Returns: how many there are, of which so many are shown as there are pictures; nil where the audit has no rows.
@@ -164,7 +176,8 @@ public struct Findings: Sendable {
   /// - Throws: `GXError` where there is nothing.
   public func judgement() throws(GXError) -> Judgement {
     let names = splits.map { [$0.joined(separator: ", ")] } ?? Self.preferred
-    guard let found = names.lazy.compactMap({ judgements[Name($0)] }).first(where: { $0.board.evaluation.records > 0 }) else {
+    guard let found = names.lazy.compactMap({ judgements[Name($0)] }).first(where: { $0.board.evaluation.records > 0 })
+    else {
       throw GXError(
         splits.map { "no labelled record of split \($0.joined(separator: " or "))" }
           ?? "no labelled record of split test or val, or without a split; with --split train, say, others are judged")

@@ -51,7 +51,10 @@ public final class NDJSONReader {
   /// What is wrong with one line; the lines after it can still be read.
   public struct BadLine: Error, CustomStringConvertible {
     public let fault: GXError
-    public init(fault: GXError) { self.fault = fault }
+    /// What could be read of it all the same.
+    public let row: Row?
+
+    public init(fault: GXError, row: Row? = nil) { (self.fault, self.row) = (fault, row) }
     public var description: String { fault.description }
   }
 
@@ -77,7 +80,7 @@ public final class NDJSONReader {
         try row!.check()
         return row
       } catch {
-        throw BadLine(fault: error.at(place))
+        throw BadLine(fault: error.at(place), row: row)
       }
     }
   }

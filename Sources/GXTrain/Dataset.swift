@@ -85,6 +85,9 @@ public final class Dataset: @unchecked Sendable {
       }
     }
     self.digest = digest
+    if let message = index.unknown.message(field: Row.Field.label.rawValue, classes: training?.classes ?? []) {
+      throw GXError("\(input.name): \(message)")
+    }
     let ranks = index.rankLabels()
     classes = ranks.classes
     let parts = index.finer.map { $0.ranked(labels: ranks.classes) }
@@ -154,6 +157,8 @@ private struct Index {
   var named: Bool?
   var form: (shape: Shape, dtype: DType, ops: [JSON]?)?
   var finer: FinerIndex?
+  /// Of validation data: labels that are none of those to train on.
+  var unknown = UnknownLabels()
   var train: [Dataset.Sample] = []
   var val: [Dataset.Sample] = []
   var testCount = 0
@@ -176,7 +181,7 @@ private struct Index {
     let split = try split(of: record)
     if split == .test { testCount += 1 }
     guard split == .val || split == .train && training == nil else { return nil }
-    let label = try label(of: record)
+    guard let label = try label(of: record) else { return nil }
     guard let tensor = record.tensor else { throw GXError("has no pixels") }
     try check(tensor, Provenance.history(of: record).map(Provenance.deterministic))
     return (split, label, tensor)
@@ -214,10 +219,14 @@ private struct Index {
     return split
   }
 
-  private mutating func label(of record: Record) throws(GXError) -> Int32 {
+  /// nil where it is none of those to train on, which is told when all are known.
+  private mutating func label(of record: Record) throws(GXError) -> Int32? {
     guard let name = record.label else { throw GXError("has no label") }
     if let label = labels[Name(name)] { return label }
-    guard training == nil else { throw GXError("label '\(name)' is not among those to train on") }
+    guard training == nil else {
+      unknown.add(name)
+      return nil
+    }
     guard labels.count < ConfusionMatrix.classLimit else {
       throw GXError("label '\(name)' is one more than the limit of \(ConfusionMatrix.classLimit) classes")
     }

@@ -70,10 +70,11 @@ command.main { arguments in
       ? LogitScaling.vector(fitting: records, classes: rows.classes)
       : temperature(fitting: records, orNone: coverage != nil || precision != nil)
     let before = records
-    let after = records.map { LabelledPrediction(truth: $0.truth, logits: $0.logits, scaling: scaling) }
+    let after = records.map { LabelledPrediction(logits: $0.logits, truth: $0.truth, scaling: scaling) }
     var calibration = Calibration(classes: rows.classes, scaling: scaling, classifier: rows.classifier)
     calibration.conformal = try coverage.map {
-      coverage throws in try ConformalSets(score: method ?? .lac, coverage: coverage, fitting: after.map { ($0.probabilities, $0.truth) })
+      coverage throws in
+      try ConformalSets(score: method ?? .lac, coverage: coverage, fitting: after.map { ($0.probabilities, $0.truth) })
     }
     calibration.abstention = try precision.map { precision throws in
       try Abstention(

@@ -73,7 +73,6 @@ func records(of path: String, meta: String?) throws -> () throws -> Record? {
     guard let fields else { return Record(id: "\(base)-\(number)", tensor: tensor) }
     guard let row = try fields.nextOrFail() else { throw GXError("\(meta!): fewer lines than \(path) has rows") }
     var record = Record(id: row.id ?? "\(base)-\(number)", meta: row, tensor: tensor)
-    if row.id != nil { record.meta[.id] = row[.id] }  // a number stays one
     if record.copy > 0 { record.key = Key.copy(record.key, record.copy) }
     return record
   }

@@ -84,16 +84,16 @@ func manifestItems(_ rows: NDJSONReader, root: String?) -> () throws -> Item? {
   {
     do {
       guard let row = try rows.next() else { return nil }
-      guard let path = row["path"]?.stringValue else {
+      guard let path = row.path else {
         var record = Record(id: Record(key: "line \(rows.line)", meta: row).id, meta: row)
         if record.error == nil { record.fail("the manifest has no \"path\" in line \(rows.line)") }
         return Item(record: record)
       }
-      let id = row["id"] == nil ? Key.id(path: path) : Record(key: path, meta: row).id
+      let id = row.id ?? Key.id(path: path)
       let place = path.hasPrefix("/") || root == nil ? path : "\(root!)/\(path)"
       return Item(record: Record(id: id, meta: row), path: place)
     } catch let bad as NDJSONReader.BadLine {
-      var record = Record(id: "line \(rows.line)")
+      var record = Record(id: bad.row?.id ?? "line \(rows.line)", meta: bad.row ?? [:])
       record.fail(bad.fault.message)
       return Item(record: record)
     }
@@ -119,7 +119,7 @@ func manifestItems(_ rows: NDJSONReader, root: String?) -> () throws -> Item? {
     } else {
       throw GXError("the record has no picture")
     }
-    record.meta["ops"] = []
+    record.meta.ops = []
   } catch {
     Log.error("\(record.id): \(error)")
     record.fail("\(error)")
@@ -144,5 +144,5 @@ func takeClass(_ record: inout Record) {
     String(decoding: UnsafeRawBufferPointer(start: data.base, count: min(data.count, 1024)), as: UTF8.self)
   }
   let trimmed = text.drop { $0.isWhitespace }.prefix { !$0.isNewline }
-  record.meta["label"] = .string(String(trimmed))
+  record.meta.label = String(trimmed)
 }

@@ -62,7 +62,9 @@ command.main { arguments in
   let other = arguments.string("compare")
   return try arguments.run { output, tally in
     func read(_ paths: [String], _ add: (Row) throws(GXError) -> PredictionReader.Reading) throws {
-      for path in paths { try forEachRow(of: path, &tally, selected: selection) { row throws(GXError) in try add(row).isGood } }
+      for path in paths {
+        try forEachRow(of: path, &tally, selected: selection) { row throws(GXError) in try add(row).isGood }
+      }
     }
     let paths = arguments.operands.isEmpty ? ["-"] : arguments.operands
     if arguments.has("suspects") {

@@ -44,17 +44,30 @@ enum Cell {
     return digits
   }
 
+  /// Which numbers may be classes.
+  enum Classes {
+    /// Whole ones: the column is called like one of labels.
+    case whole
+    /// Few and small ones: the file does not say what its columns are.
+    case small
+    /// None: the column is called something else.
+    case none
+  }
+
   /// Why these can't be the names of classes: a number among nothing but numbers that looks like a vote, a measurement or
   /// an id; nil if they can. A first row of names is left out.
-  /// - Parameter isNamed: Whether the column is called like one of labels, so that whole numbers are classes.
-  static func oddNumber(among cells: [String?], isNamed: Bool) -> String? {
+  static func oddNumber(among cells: [String?], _ allowed: Classes) -> String? {
     var values = cells.compactMap { $0 }
     if values.count > 1 && Double(values[0]) == nil { values.removeFirst() }
     let numbers = values.compactMap { Double($0) }
     guard !values.isEmpty, numbers.count == values.count else { return nil }
     if let place = numbers.firstIndex(where: { $0 != $0.rounded() }) { return values[place] }
-    if isNamed { return nil }
-    if let place = numbers.firstIndex(where: { abs($0) >= 10_000 }) { return values[place] }
-    return Set(numbers).count > 64 ? values[0] : nil
+    switch allowed {
+    case .whole: return nil
+    case .small:
+      if let place = numbers.firstIndex(where: { abs($0) >= 10_000 }) { return values[place] }
+      return Set(numbers).count > 64 ? values[0] : nil
+    case .none: return values[0]
+    }
   }
 }

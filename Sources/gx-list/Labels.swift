@@ -114,8 +114,9 @@ struct LabelTable {
       notes.append("\(path): \(words) counts as no label; --classes or --map makes a class of such a word")
     }
     guard let labelColumn, !arguments.has("label-column") else { return }
-    let isNamed = hasHeader && Self.labelColumns.contains(name: lower[labelColumn])
-    if let odd = Cell.oddNumber(among: rows.map(\.label), isNamed: isNamed) {
+    let allowed: Cell.Classes =
+      !hasHeader ? .small : Self.labelColumns.contains(name: lower[labelColumn]) ? .whole : .none
+    if let odd = Cell.oddNumber(among: rows.map(\.label), allowed) {
       throw UsageError(
         "--labels: column '\(header[labelColumn])' of \(path) holds numbers such as \(odd): votes, measurements or ids? "
           + "--label-column \(labelColumn + 1) takes them for labels, --map COLUMN=LABEL,… takes columns of votes"

@@ -111,7 +111,9 @@ private func message(_ body: () throws -> Void) -> String {
     let wrong = [LabelledPrediction(logits: [2, 0], truth: 1), .init(logits: [0, 1], truth: 0)]
     #expect(message { _ = try temperature(wrong) }.hasPrefix("the logits tell nothing"))
     let constant = [LabelledPrediction(logits: [1, 1], truth: 1), .init(logits: [0, 0], truth: 0)]
-    #expect(message { _ = try temperature(constant) }.hasPrefix("every record is classified right"))
+    #expect(message { _ = try temperature(constant) }.hasPrefix("the logits are all equal in each record"))
+    let ties = right + [LabelledPrediction(logits: [1, 1], truth: 1)]
+    #expect(message { _ = try temperature(ties) }.hasPrefix("no class is ever likelier than the truth (1 are ties)"))
     #expect(
       message { _ = try LogitScaling.vector(fitting: right, classes: ["a", "b", "c"]) }
         == "no record is of class 'c', whose bias has no best value then")
@@ -190,8 +192,7 @@ private func message(_ body: () throws -> Void) -> String {
     #expect(try Abstention(precision: 0.95, fitting: Array(repeating: right, count: 59)).threshold == 0.8)
     #expect(
       message { _ = try Abstention(precision: 0.95, fitting: Array(repeating: right, count: 58)) }
-        == "no confidence is high enough for a precision of 0.95 (at the lower bound of a 95 % interval) on these 58 "
-        + "records")
+        == "58 records are too few to be sure of a precision of 0.95: it takes 59 records, all of them right")
     // Equal confidences stand or fall together.
     let wrong = Reliability.Sample(confidence: 0.8, isRight: false)
     #expect(
