@@ -6,14 +6,14 @@ let libraries: [(name: String, uses: [String])] = [
   ("GXCore", []),
   ("GXStream", ["GXCore", "CSystem"]),
   ("GXCommand", ["GXCore", "GXStream", "CSystem"]),
-  ("GXImage", ["GXCore", "CJPEG", "CPNG"]),
+  ("GXImage", ["GXCore", "CCodecs"]),
   ("GXSynth", ["GXCore"]),
   ("GXMetrics", ["GXCore", "GXStream"]),
   ("GXTerminal", ["GXCore", "GXImage", "CSixel", "CSystem"]),
   ("GXPlot", ["GXCore", "GXImage", "GXMetrics", "GXTerminal", "CCairo"]),
   ("GXGraph", ["GXCore"]),
   ("GXModel", ["GXCore", "GXStream", "GXImage", "GXMetrics", "GXGraph"]),
-  ("GXNet", ["GXCore", "GXGraph", "CDNNL", "CKernels", "CSystem"]),
+  ("GXNet", ["GXCore", "GXGraph", "CDNNL", "CKernels"]),
   ("GXInfer", ["GXCore", "GXStream", "GXImage", "GXMetrics", "GXGraph", "GXModel", "GXNet"]),
   ("GXTrain", ["GXCore", "GXStream", "GXImage", "GXMetrics", "GXGraph", "GXModel", "GXNet", "GXInfer", "CSystem"]),
   ("GXReport", ["GXCore", "GXStream", "GXImage", "GXMetrics", "GXPlot", "GXModel", "GXInfer"]),
@@ -27,9 +27,11 @@ let libraries: [(name: String, uses: [String])] = [
 ]
 
 let commands: [(name: String, uses: [String])] = [
-  ("gx-list", []),
+  ("gx-list", ["GXImage"]),
   ("gx-decode", ["GXImage"]),
   ("gx-resize", ["GXImage"]),
+  ("gx-crop", ["GXImage"]),
+  ("gx-denoise", ["GXImage"]),
   ("gx-normalize", ["GXImage"]),
   ("gx-augment", ["GXImage"]),
   ("gx-shuffle", []),
@@ -52,8 +54,8 @@ let withFixtures: Set = ["GXStream", "GXImage", "GXMetrics", "GXNet", "GXTrain"]
 
 // What tests use besides their own library's.
 let testsAlsoUse = [
-  "GXBox": ["GXImage", "GXInfer", "GXStream", "GXSynth"], "GXInfer": ["GXSynth"], "GXModel": ["GXNet"],
-  "GXNet": ["GXImage"], "GXStream": [],
+  "GXBox": ["GXImage", "GXInfer", "GXNet", "GXSynth"], "GXInfer": ["GXSynth"], "GXModel": ["GXNet"],
+  "GXNet": ["GXImage"],
 ]
 
 func dependencies(_ names: [String]) -> [Target.Dependency] { names.map { .init(stringLiteral: $0) } }
@@ -64,13 +66,12 @@ let package = Package(
   dependencies: [],
   targets: [
     .systemLibrary(name: "CSystem"),
-    .systemLibrary(name: "CJPEG", pkgConfig: "libturbojpeg", providers: [.apt(["libturbojpeg0-dev"])]),
-    .systemLibrary(name: "CPNG", pkgConfig: "libpng", providers: [.apt(["libpng-dev"])]),
-    .systemLibrary(name: "CCairo", pkgConfig: "cairo", providers: [.apt(["libcairo2-dev"])]),
-    .systemLibrary(name: "CSixel", pkgConfig: "libsixel", providers: [.apt(["libsixel-dev"])]),
-    .systemLibrary(name: "CDNNL", providers: [.apt(["libdnnl-dev"])]),
-    .systemLibrary(name: "CMicroHTTPD", pkgConfig: "libmicrohttpd", providers: [.apt(["libmicrohttpd-dev"])]),
-    .systemLibrary(name: "CGnuTLS", pkgConfig: "gnutls", providers: [.apt(["libgnutls28-dev"])]),
+    .systemLibrary(name: "CCodecs"),
+    .systemLibrary(name: "CCairo", pkgConfig: "cairo"),
+    .systemLibrary(name: "CSixel"),
+    .systemLibrary(name: "CDNNL"),
+    .systemLibrary(name: "CMicroHTTPD", pkgConfig: "libmicrohttpd"),
+    .systemLibrary(name: "CGnuTLS", pkgConfig: "gnutls"),
     .target(name: "CModel", exclude: ["galaxy.safetensors"]),
     .target(name: "CPage", exclude: ["page"]),
     // Compiled for speed in debug builds too, where tests would crawl otherwise.

@@ -84,7 +84,12 @@ extension Arguments {
 /// - Parameter map: false where records are held for long: views would keep the file's pages in memory.
 public func standardRecords(map: Bool = true) throws -> RecordReader {
   if isatty(STDIN_FILENO) == 1 { throw UsageError("stdin is a terminal; a tensor stream was expected") }
-  return RecordReader(ByteSource(map: map))
+  return tensorStream(ByteSource(map: map))
+}
+
+/// A tensor stream's records. What the reader itself finds wrong with one is told on stderr.
+public func tensorStream(_ source: ByteSource) -> RecordReader {
+  RecordReader(source) { Log.error("\($0.id): \($0.error ?? "")") }
 }
 
 /// Counts of what passed, and the exit status that follows from them and `--max-errors`.
@@ -125,6 +130,16 @@ public struct Tally: Sendable {
   func report() { if failed > 0 { Log.note("\(failed) of \(records) records failed") } }
 }
 
+extension Record {
+  /// What a filter of pixels works on.
+  /// - Throws: `GXError` where there are none, or one is not finite.
+  public func finitePixels() throws(GXError) -> Tensor {
+    guard let tensor else { throw GXError("the record has no tensor") }
+    try tensor.checkFinite()
+    return tensor
+  }
+}
+
 /// The loop that filters of the tensor stream share: read, work on `-j` threads, write in order, count, end.
 public struct RecordPipe {
   private let arguments: Arguments
@@ -138,6 +153,14 @@ public struct RecordPipe {
       try transform(&record)
       return [record]
     }
+  }
+
+  /// One step on each record's pixels, which `ops` tells as `op`.
+  ///
+  /// Pixels that are not finite make a failed record. Who has a policy for them (what NaN becomes, say) makes it a step
+  /// of its own, which comes before and shows in `ops`.
+  public func step(_ op: JSON, _ apply: @escaping @Sendable (Tensor) throws -> Tensor) throws -> ExitStatus {
+    try map { record in record.step(to: try apply(record.finitePixels()), op: op) }
   }
 
   /// One record in, any number out. Failed records pass untouched.

@@ -62,11 +62,11 @@ public final class Classifier: Sendable {
 
   /// The steps that are still to be applied to `record`.
   /// - Throws: `GXError` where it was prepared otherwise than the model wants, or does not say how.
-  public func steps(for record: Record) throws(GXError) -> [PixelOp] { try preparation.steps(for: record) }
+  public func steps(for record: Record) throws(GXError) -> [any PixelStep] { try preparation.steps(for: record) }
 
   /// Applies `steps` to a picture and classifies it.
   /// - Throws: `GXError` where a step fails, or its outcome is not what the network takes.
-  public func classify(_ picture: Tensor, after steps: [PixelOp]) throws -> Result {
+  public func classify(_ picture: Tensor, after steps: [any PixelStep]) throws -> Result {
     let views = try views.views(of: preparation.finish(picture, steps))
     let classes = model.classes.count
     return try networks.run(views) { try Result($0, classes: classes) }

@@ -132,15 +132,15 @@ public final class Ensemble: Sendable {
 
   /// The steps that each model still wants of `record`.
   /// - Throws: `GXError` where it was prepared otherwise than a model wants, or does not say how.
-  public func steps(for record: Record) throws(GXError) -> [[PixelOp]] {
-    var all: [[PixelOp]] = []
+  public func steps(for record: Record) throws(GXError) -> [[any PixelStep]] {
+    var all: [[any PixelStep]] = []
     for member in members { all.append(try member.classifier.steps(for: record)) }
     return all
   }
 
   /// Classifies a picture, to which each model first applies its `steps`.
   /// - Throws: `GXError` where a step fails, or its outcome is not what a network takes.
-  public func classify(_ picture: Tensor, after steps: [[PixelOp]]) throws -> Result {
+  public func classify(_ picture: Tensor, after steps: [[any PixelStep]]) throws -> Result {
     let results = try zip(members, steps).map { member, steps in
       let result = try member.classifier.classify(picture, after: steps)
       return ([result.logits] + result.views).map { logits in member.places.map { logits[$0] } }

@@ -37,7 +37,7 @@ public final class Explainer: Sendable {
 
     /// The map over the whole of a picture that `steps` were applied to: f32 `[height, width, 1]` of its size, scaled
     /// anew, and the evidence that its 1 stands for. What the steps cut off of it is 0.
-    public func spread(over picture: Tensor, after steps: [PixelOp]) throws -> (map: Tensor, peak: Float) {
+    public func spread(over picture: Tensor, after steps: [any PixelStep]) throws -> (map: Tensor, peak: Float) {
       let map = try Image.spread(map, over: picture.shape, extent: steps.extent(picture.shape))
       let values = map.floats()
       let largest = values.max() ?? 0
@@ -79,12 +79,12 @@ public final class Explainer: Sendable {
 
   /// The steps that are still to be applied to `record`.
   /// - Throws: `GXError` where it was prepared otherwise than the model wants, or does not say how.
-  public func steps(for record: Record) throws(GXError) -> [PixelOp] { try preparation.steps(for: record) }
+  public func steps(for record: Record) throws(GXError) -> [any PixelStep] { try preparation.steps(for: record) }
 
   /// Applies `steps` to a picture, classifies it, and explains a class.
   /// - Parameter name: Of the class, as the model has it; nil is the likeliest.
   /// - Throws: `GXError` where there is no such class, a step fails, or its outcome is not what the network takes.
-  public func explain(_ picture: Tensor, after steps: [PixelOp], class name: String? = nil) throws -> Result {
+  public func explain(_ picture: Tensor, after steps: [any PixelStep], class name: String? = nil) throws -> Result {
     let asked = try name.map { name throws(GXError) in try model.place(ofClass: name) }
     return try networks.run([preparation.finish(picture, steps)]) { logits, network in
       let classification = try Classifier.Result(logits, classes: model.classes.count)
@@ -102,16 +102,16 @@ public final class Explainer: Sendable {
   }
 
   /// What of a picture the network sees, u8 `[height, width, 3]` of its input's size, to lay a map over: the picture
-  /// after the geometric ones of `steps`. Numbers that it was normalised to before are turned back.
+  /// after what can be seen of `steps`. Numbers that it was normalised to before are turned back.
   /// - Throws: `GXError` where a step fails, or the picture has neither 1 nor 3 channels.
-  public func seen(_ picture: Tensor, after steps: [PixelOp]) throws -> Tensor {
+  public func seen(_ picture: Tensor, after steps: [any PixelStep]) throws -> Tensor {
     try preparation.seen(picture, after: steps)
   }
 
   /// The whole of a picture that `steps` are still to be applied to, u8 `[height, width, 3]` of its own size. Numbers
   /// that it was normalised to before are turned back.
   /// - Throws: `GXError` where the picture has neither 1 nor 3 channels.
-  public func shown(_ picture: Tensor, before steps: [PixelOp]) throws -> Tensor {
+  public func shown(_ picture: Tensor, before steps: [any PixelStep]) throws -> Tensor {
     try preparation.shown(picture, before: steps)
   }
 }

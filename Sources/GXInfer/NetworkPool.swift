@@ -59,7 +59,7 @@ package final class NetworkPool: @unchecked Sendable {
 
   private func another() throws -> Network {
     let network = try Network(
-      graph: graph, batch: batch, training: false, watching: watching, twin: first, threads: 1)
+      graph: graph, batch: batch, training: false, watching: watching, sharing: first, threads: 1)
     if isProfiled { network.startProfile() }
     return network
   }

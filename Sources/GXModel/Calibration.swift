@@ -54,57 +54,33 @@ public struct Calibration: Equatable, Sendable {
 
   /// - Throws: `GXError` that names the field at fault.
   public init(json: JSON) throws(GXError) {
-    guard let fields = json.objectValue else { throw GXError("is no JSON object") }
-    func number(
-      _ object: JSONObject, _ name: String, _ place: String = "", in range: ClosedRange<Double>
-    ) throws(GXError) -> Double {
-      guard let value = object[name]?.doubleValue, range.contains(value) else {
-        throw GXError("field '\(place)\(name)' is no number from \(range.lowerBound) to \(range.upperBound)")
-      }
-      return value
-    }
-    func numbers(_ name: String, _ count: Int) throws(GXError) -> [Double] {
-      let values = fields[name]?.arrayValue?.compactMap(\.doubleValue) ?? []
-      guard values.count == count, values.allSatisfy(\.isFinite) else {
-        throw GXError("field '\(name)' is no list of a number for each class")
-      }
-      return values
-    }
-    let names = fields["classes"]?.arrayValue?.compactMap(\.stringValue) ?? []
-    guard names.count >= 2, Set(names.map { Name($0) }).count == names.count,
-      names.count == fields["classes"]?.arrayValue?.count
-    else {
-      throw GXError("field 'classes' is no list of two or more different names")
-    }
+    var fields = try JSONFields(json, "calibration")
+    let names = try fields.required("classes", .names(atLeast: 2))
     classes = names
-    scaling =
-      fields["scale"] == nil
-      ? .temperature(try number(fields, "temperature", in: 1e-300...1e300))
-      : .vector(scale: try numbers("scale", names.count), bias: try numbers("bias", names.count))
-    if let sets = fields["conformal"] {
-      let object = sets.objectValue ?? [:]
-      guard let score = object["method"]?.stringValue.flatMap(ConformalSets.Score.init(rawValue:)) else {
-        throw GXError("field 'conformal.method' is none of lac, aps")
-      }
+    let temperature = try fields.optional("temperature", .number(in: 1e-300...1e300))
+    let each = JSONKind<[Double]>.list(.number, count: names.count...names.count)
+    if let scale = try fields.optional("scale", each) {
+      scaling = .vector(scale: scale, bias: try fields.required("bias", each))
+    } else {
+      guard let temperature else { throw GXError("\(fields.place): neither \"temperature\" nor \"scale\"") }
+      scaling = .temperature(temperature)
+    }
+    let share = JSONKind.number(in: 0...1)
+    if var sets = try fields.optionalFields("conformal") {
       conformal = ConformalSets(
-        score: score, coverage: try number(object, "coverage", "conformal.", in: 0...1),
-        threshold: try number(object, "threshold", "conformal.", in: 0...1))
+        score: try sets.required("method", .choice(ConformalSets.Score.self)),
+        coverage: try sets.required("coverage", share), threshold: try sets.required("threshold", share))
+      try sets.finish()
     }
-    if let object = fields["abstention"] {
+    if var limits = try fields.optionalFields("abstention") {
       abstention = Abstention(
-        precision: try number(object.objectValue ?? [:], "precision", "abstention.", in: 0...1),
-        threshold: try number(object.objectValue ?? [:], "threshold", "abstention.", in: 0...1))
+        precision: try limits.required("precision", share), threshold: try limits.required("threshold", share))
+      try limits.finish()
     }
-    if let text = fields["classifier"] {
-      guard let name = text.stringValue.flatMap(ClassifierName.init) else {
-        throw GXError("field 'classifier' is \(text.text.prefix(80)), not like 0123456789abcdef/none")
-      }
-      classifier = name
-    }
-    others = fields
-    for name in ["classes", "temperature", "scale", "bias", "conformal", "abstention", "classifier"] {
-      others[name] = nil
-    }
+    classifier = try fields.optional(
+      "classifier",
+      JSONKind("like 0123456789abcdef/none") { $0.stringValue.flatMap(ClassifierName.init) })
+    others = fields.rest
   }
 
   /// Reads a file.

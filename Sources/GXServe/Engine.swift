@@ -10,7 +10,7 @@ public final class Engine: Sendable {
   let inputSize: [Int]
   private let ensemble: Ensemble
   /// What a decoded picture still has to go through, for each model.
-  private let steps: [[PixelOp]]
+  private let steps: [[any PixelStep]]
   /// nil where the first model has no layer to explain by.
   private let explainer: EngineExplainer?
 

@@ -15,8 +15,8 @@ struct Explanation: Sendable {
   let map: Tensor
   /// u8 `[height, width, 3]`: what the network sees of the picture.
   let seen: Tensor
-  /// How much of the picture's width and height that is, around its centre.
-  let extent: (width: Double, height: Double)
+  /// Which part of the picture that is.
+  let extent: Extent
 
   var json: JSONObject {
     let best = prediction.ranking[0]
@@ -29,7 +29,7 @@ struct Explanation: Sendable {
         "height": .int(height), "width": .int(width),
         "values": .array(
           (0..<height).map { y in .array(values[y * width..<(y + 1) * width].map(JSON.float)) }),
-        "extent": ["width": .double(extent.width), "height": .double(extent.height)],
+        "extent": .object(extent.json),
       ],
     ]
   }
@@ -40,13 +40,22 @@ struct Explanation: Sendable {
   }
 }
 
+extension Extent {
+  /// Where it begins is told of those alone that are not around the centre.
+  fileprivate var json: JSONObject {
+    var fields: JSONObject = ["width": .double(width), "height": .double(height)]
+    if !isCentred { fields.merge(["left": .double(left), "top": .double(top)]) }
+    return fields
+  }
+}
+
 /// Explains by an ensemble's first model; of several, the class to explain is still what all of them say.
 final class EngineExplainer: Sendable {
   private let explainer: Explainer
-  private let steps: [PixelOp]
+  private let steps: [any PixelStep]
 
   /// - Throws: `GXError` where the model has no layer to explain by.
-  init(_ model: Model, steps: [PixelOp]) throws {
+  init(_ model: Model, steps: [any PixelStep]) throws {
     explainer = try Explainer(model)
     self.steps = steps
   }

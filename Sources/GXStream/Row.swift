@@ -34,6 +34,12 @@ public struct Row: Equatable, Sendable, ExpressibleByDictionaryLiteral {
     for (name, value) in elements { fields[name] = value }
   }
 
+  /// A picture's row.
+  public init(id: String, path: String) {
+    self.init()
+    (self.id, self.path) = (id, path)
+  }
+
   /// - Throws: as `check`.
   public init(checking fields: JSONObject) throws(GXError) {
     self.fields = fields

@@ -50,7 +50,7 @@ public struct BatchMaker: Sendable {
   /// Random changes; in training only.
   var augmentation: Augmentation?
   /// What stands for the augmentation's crop where there is none.
-  var crop: PixelOp?
+  var crop: Crop?
   /// The share of a target that is spread evenly over all classes (Szegedy et al. 2016).
   var labelSmoothing: Float = 0
   /// The parameter of the Beta distribution that pictures are blended by (Zhang et al. 2018); 0: not blended.

@@ -363,10 +363,3 @@ extension TrainingPlan {
     (training.ops ?? [Provenance.foreign]) + [try augmentation?.centreCrop?.json].compactMap { $0 }
   }
 }
-
-extension Augmentation {
-  /// What stands for the random crop where nothing is random; nil if there is none.
-  public var centreCrop: PixelOp? {
-    get throws { try outputCrop.map { .crop(try Crop(width: $0.width, height: $0.height)) } }
-  }
-}

@@ -167,7 +167,7 @@ private struct FeatureCache {
   let start: Start
   let training: Dataset
   let validation: Dataset
-  let crop: PixelOp?
+  let crop: Crop?
   let threads: Int
   let folder: String?
 

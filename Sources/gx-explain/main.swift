@@ -120,7 +120,6 @@ func explained(
   _ record: Record, _ explainer: Explainer, _ classifier: Ensemble, class name: String?, isOverlaid: Bool
 ) throws -> Record {
   var result = record
-  if isOverlaid { result.key = Key.path(record.key) }
   guard record.error == nil else { return result }
   let row = try classifier.row(of: record)
   do {

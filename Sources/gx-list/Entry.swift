@@ -11,8 +11,8 @@ struct Entry {
   var error: String?
 
   var row: Row {
-    var row = Row()
-    (row.id, row.path, row.label, row.split) = (id, path, label, split)
+    var row = Row(id: id, path: path)
+    (row.label, row.split) = (label, split)
     row.merge(Row(extra))
     row.error = error
     return row

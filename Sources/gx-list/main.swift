@@ -11,7 +11,7 @@ let command = Command(
   "gx-list", "list pictures with their labels and splits",
   synopsis: "[FILE|FOLDER]... > MANIFEST",
   about: """
-    Lists the pictures (jpg, jpeg, png) in FOLDERs and below, in bytewise order, without hidden ones. The id is the
+    Lists the pictures (\(Files.extensions.joined(separator: ", "))) in FOLDERs and below, in bytewise order, without hidden ones. The id is the
     path below the FOLDER without its extension; with several operands, the whole path.
 
     --labels names a CSV whose rows name pictures by path (from the CSV's folder or a FOLDER), by file name, or by
@@ -110,15 +110,10 @@ func refuseRepeats(in entries: inout [Entry], _ table: LabelTable) {
   }
 }
 
-/// Entries with their ids: the path below the folder, without extension where that is enough to tell pictures apart.
+/// Entries with their ids, which come of the path below the folder.
 func ids(of pictures: [Picture], single: Bool) -> [Entry] {
   let names = pictures.map { single ? $0.relative : $0.path }
-  var counts: [Name: Int] = [:]
-  for name in names { counts[Name(Key.id(path: name)), default: 0] += 1 }
-  return zip(pictures, names).map { picture, name in
-    let id = Key.id(path: name)
-    return Entry(id: counts[Name(id)] == 1 ? id : name, path: picture.path, error: picture.error)
-  }
+  return zip(pictures, Key.ids(paths: names)).map { Entry(id: $1, path: $0.path, error: $0.error) }
 }
 
 /// Gives pictures their rows. What is left over on either side becomes an error.

@@ -76,8 +76,7 @@ func picture(of record: Record, in folder: String, _ format: Format) throws -> R
   guard let tensor = record.tensor else { throw GXError("\(record.id): \(record.error!)") }
   let bytes = try format == .png ? Image.encodePNG(tensor) : Image.encodeJPEG(tensor)
   try bytes.withUnsafeBytes { try writeFile(path, $0) }
-  var row = Row()
-  (row.id, row.path) = (record.id, path)
+  var row = Row(id: record.id, path: path)
   row.merge(record.meta)
   row.ops = nil
   return row

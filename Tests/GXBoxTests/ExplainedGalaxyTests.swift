@@ -6,14 +6,13 @@ import GXModel
 import GXNet
 import GXStream
 import GXSynth
-import GXTrain
 import Testing
 
 /// The model in the box tells where in a rendered galaxy it sees its classes.
 @Suite struct ExplainedGalaxyTests {
   static let galaxies = try! (0..<8).map { try Survey(seed: 5, size: 160).galaxy($0).picture }
 
-  func steps(_ model: Model) throws -> [PixelOp] {
+  func steps(_ model: Model) throws -> [any PixelStep] {
     try Explainer(model).steps(for: Record(id: "galaxy", tensor: Self.galaxies[0]))
   }
 

@@ -1,5 +1,4 @@
 import GXCore
-import GXCommand
 import Testing
 
 @testable import GXServe
