@@ -1,3 +1,4 @@
+import GXCore
 import Glibc
 
 /// One row of a command's option table.
@@ -98,5 +99,5 @@ extension Arguments {
   public func jobs() throws -> Int { try self[Option.jobs] ?? min(256, Int(sysconf(Int32(_SC_NPROCESSORS_ONLN)))) }
 
   /// The splits that are wanted; nil: all.
-  public func splits() throws -> Set<String>? { try self[Option.splits].map(Set.init) }
+  public func splits() throws -> Set<Name>? { try self[Option.splits].map { Set($0.map(Name.init)) } }
 }

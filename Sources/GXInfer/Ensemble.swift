@@ -83,11 +83,12 @@ public final class Ensemble: Sendable {
     calibration: CalibrationSource = .model, isProfiled: Bool = false
   ) throws {
     guard let first = models.first else { throw GXError("no model") }
-    let order = models.allSatisfy { $0.classes == first.classes } ? nil : bytewiseOrder(first.classes)
+    let isOneOrder = models.allSatisfy { $0.classes.elementsEqual(first.classes) { $0.hasSameBytes(as: $1) } }
+    let order = isOneOrder ? nil : bytewiseOrder(first.classes)
     let classes = order.map { $0.map { first.classes[$0] } } ?? first.classes
     self.classes = classes
     members = try models.enumerated().map { i, model in
-      let places = classes.compactMap(model.classes.firstIndex)
+      let places = classes.compactMap(model.classes.firstIndex(ofName:))
       guard places.count == classes.count, model.classes.count == classes.count else {
         throw GXError(
           "models of an ensemble must have the same classes: \(first.classes.joined(separator: ", ")); "
@@ -196,9 +197,9 @@ extension Ensemble {
   /// What is wrong with the picture becomes the row's `error`.
   /// - Parameter name: the classifier's, where `logits` are wanted.
   /// - Throws: `GXError` where the record was prepared otherwise than a model wants, or does not say how.
-  public func row(of record: Record, logitsOf name: String? = nil) throws -> JSONObject {
+  public func row(of record: Record, logitsOf name: String? = nil) throws -> Row {
     var row = record.meta
-    row["ops"] = nil
+    row[.ops] = nil
     guard record.error == nil else { return row }
     let steps = try steps(for: record)
     do {
@@ -209,22 +210,22 @@ extension Ensemble {
         for (name, value) in zip(classes, values) { object[name] = .float(value) }
         return .object(object)
       }
-      row["prediction"] = result.isUncertain == true ? .null : .string(classes[result.prediction])
-      if result.isUncertain == true { row["reason"] = "uncertain" }
-      row["confidence"] = .float(result.confidence)
-      row["probabilities"] = byClass(result.probabilities)
-      if let set = result.set { row["set"] = .array(set.map { .string(classes[$0]) }) }
+      row[.prediction] = result.isUncertain == true ? .null : .string(classes[result.prediction])
+      if result.isUncertain == true { row[.reason] = .string(Row.uncertain) }
+      row[.confidence] = .float(result.confidence)
+      row[.probabilities] = byClass(result.probabilities)
+      if let set = result.set { row[.set] = .array(set.map { .string(classes[$0]) }) }
       if let disagreement = result.disagreement {
-        row["entropy"] = .double(disagreement.entropy)
-        row["mutual_information"] = .double(disagreement.mutualInformation)
+        row[.entropy] = .double(disagreement.entropy)
+        row[.mutualInformation] = .double(disagreement.mutualInformation)
       }
-      if calibration != nil { row["calibrated"] = true }
+      if calibration != nil { row[.calibrated] = true }
       if let name {
-        row["logits"] = byClass(result.logits)
-        row["classifier"] = .string(name)
+        row[.logits] = byClass(result.logits)
+        row[.classifier] = .string(name)
       }
     } catch {
-      row["error"] = .string("\(error)")
+      row.error = "\(error)"
     }
     return row
   }

@@ -52,7 +52,7 @@ public final class FeatureExtractor: Sendable {
         guard values.allSatisfy(\.isFinite) else { throw GXError("the features are not finite") }
         return try Tensor(.f32, shape) { $0.copyMemory(from: UnsafeRawBufferPointer(values)) }
       }
-      result.meta["ops"] = []
+      result.meta.ops = []
       result.meta["features"] = source
     } catch {
       result.fail("\(error)")

@@ -97,7 +97,7 @@ public struct Calibration: Equatable, Sendable {
   /// The same for classes in another order.
   /// - Throws: `GXError` where the classes are others.
   package func ordered(by names: [String]) throws(GXError) -> Calibration {
-    let places = names.compactMap(classes.firstIndex)
+    let places = names.compactMap(classes.firstIndex(ofName:))
     guard places.count == names.count, names.count == classes.count else {
       throw GXError(
         "the calibration is of the classes \(classes.joined(separator: ", ")), not \(names.joined(separator: ", "))")

@@ -236,7 +236,7 @@ public struct Report {
 
   private func examples(_ gallery: Gallery) -> HTML {
     let names = judgement.board.classes
-    let findings = bytewiseOrder(names).flatMap { judgement.examples[names[$0]]?.findings ?? [] }
+    let findings = bytewiseOrder(names).flatMap { judgement.examples[Name(names[$0])]?.findings ?? [] }
     guard !findings.isEmpty, gallery.fault == nil else { return "" }
     return gallery.cards(findings)
   }

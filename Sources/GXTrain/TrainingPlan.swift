@@ -137,7 +137,7 @@ public enum ClassWeights: Equatable, Sendable {
       for sample in samples { counts[Int(sample.label)] += 1 }
       return counts.map { Float(samples.count) / Float(classes.count * max($0, 1)) }
     case .given(let weights):
-      if let stranger = weights.keys.sorted().first(where: { !classes.contains($0) }) {
+      if let stranger = weights.keys.sorted().first(where: { !classes.contains(name: $0) }) {
         throw GXError("class '\(stranger)' has a weight, but is not in the data (\(classes.joined(separator: ", ")))")
       }
       return classes.map { weights[$0] ?? 1 }

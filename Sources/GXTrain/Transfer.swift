@@ -206,10 +206,9 @@ private struct FeatureCache {
         )
       } emit: { (item: Item, features: Result<Tensor, Error>) in
         number += 1
-        var meta: JSONObject = [
-          "id": .string(hexDigits(item.sample.id)), "copy": .int(Int(item.sample.copy) * item.views + item.view),
-          "label": .string(item.data.classes[Int(item.sample.label)]), "split": .string(item.split.rawValue),
-        ]
+        var meta = Row()
+        (meta.id, meta.copy) = (hexDigits(item.sample.id), Int(item.sample.copy) * item.views + item.view)
+        (meta.label, meta.split) = (item.data.classes[Int(item.sample.label)], item.split.rawValue)
         if item.split == .train, let finer = training.finer {
           meta[finer.field] = .string(finer.names[Int(item.sample.part)])
         }

@@ -39,7 +39,7 @@ command.main { arguments in
 
   return try RecordPipe(arguments).expand { record in
     let picture = try record.finitePixels()
-    let changes = splits.map { $0.contains(record.split ?? "") } ?? true
+    let changes = splits.map { $0.contains(Name(record.split ?? "")) } ?? true
     var results: [Record] = []
     if keep || !changes {
       var same = record
@@ -56,7 +56,7 @@ command.main { arguments in
       var random = Random(seed: seed, epoch: earlier, id: record.id, copy: number)
       var copy = record
       copy.key = Key.copy(base, number)
-      copy.meta["copy"] = .int(number)
+      copy.meta.copy = number
       copy.step(to: try augmentation.apply(picture, random: &random), op: augmentation.json)
       if let crop { copy.step(to: copy.tensor!, op: crop.json) }
       results.append(copy)

@@ -37,7 +37,7 @@ let command = Command(
 enum Format: String, CaseIterable { case tar, npy, ndjson }
 
 command.main { arguments in
-  let labels = try arguments[classes].map(Set.init)
+  let labels = try arguments[classes].map { Set($0.map(Name.init)) }
   let splits = try arguments.splits()
   let dropFailed = arguments.has("drop-failed")
   let limit = try arguments.int("number", in: 0...Int.max) ?? Int.max
@@ -48,8 +48,8 @@ command.main { arguments in
       let next = try records(of: path, meta: arguments.string("meta"))
       while tally.records < limit {
         guard let record = try next() else { continue reading }
-        if let labels, !labels.contains(record.label ?? "") { continue }
-        if let splits, !splits.contains(record.split ?? "") { continue }
+        if let labels, !labels.contains(Name(record.label ?? "")) { continue }
+        if let splits, !splits.contains(Name(record.split ?? "")) { continue }
         if dropFailed && record.error != nil { continue }
         tally.add(failed: record.error != nil)
         try write(record)
@@ -74,9 +74,8 @@ func records(of path: String, meta: String?) throws -> () throws -> Record? {
     let number = rows.taken
     guard let tensor = try rows.next() else { return nil }
     guard let fields else { return Record(id: "\(base)-\(number)", tensor: tensor) }
-    guard let object = try fields.next() else { throw GXError("\(meta!): fewer lines than \(path) has rows") }
-    let id = object["id"]?.stringValue ?? "\(base)-\(number)"
-    var record = Record(id: id, meta: object, tensor: tensor)
+    guard let row = try fields.nextOrFail() else { throw GXError("\(meta!): fewer lines than \(path) has rows") }
+    var record = Record(id: row.id ?? "\(base)-\(number)", meta: row, tensor: tensor)
     if record.copy > 0 { record.key = Key.copy(record.key, record.copy) }
     return record
   }

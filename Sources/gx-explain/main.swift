@@ -88,7 +88,7 @@ command.main { arguments in
     return { record in
       let row = overlaid(record, in: folder)
       try writer.write(row)
-      return row["error"] != nil
+      return row.hasFailed
     }
   }
 }
@@ -123,7 +123,7 @@ func explained(
   guard record.error == nil else { return result }
   let row = try classifier.row(of: record)
   do {
-    if let error = row["error"]?.stringValue { throw GXError(error) }
+    if let error = row.error { throw GXError(error) }
     guard let picture = record.tensor, let likeliest = likeliest(row) else { throw GXError("has no pixels") }
     let steps = try explainer.steps(for: record)
     let name = name ?? likeliest
@@ -140,7 +140,7 @@ func explained(
     }
     let shown = try explainer.shown(picture, before: steps)
     let png = try Image.encodePNG(Image.overlay(map, over: shown, opacity: Image.overlayOpacity))
-    result.meta["ops"] = nil  // they are not what was done to the PNG
+    result.meta.ops = nil  // they are not what was done to the PNG
     (result.tensor, result.extras, result.files) = (nil, [], [("png", Storage(png))])
   } catch {
     Log.error("\(record.id): \(error)")
@@ -150,15 +150,15 @@ func explained(
 }
 
 /// The class that a row predicts, or where it abstains leans to.
-func likeliest(_ row: JSONObject) -> String? {
-  row["prediction"]?.stringValue
-    ?? row["probabilities"]?.objectValue?.max { $0.value.doubleValue! < $1.value.doubleValue! }?.key
+func likeliest(_ row: Row) -> String? {
+  row.prediction
+    ?? row[.probabilities]?.objectValue?.max { $0.value.doubleValue! < $1.value.doubleValue! }?.key
 }
 
 /// Writes a record's PNG into `folder`, and gives its row.
-func overlaid(_ record: Record, in folder: String) -> JSONObject {
+func overlaid(_ record: Record, in folder: String) -> Row {
   var record = record
-  record.meta["ops"] = nil
+  record.meta.ops = nil
   guard record.error == nil else { return record.meta }
   do {
     let path = "\(folder)/\(record.key).png"

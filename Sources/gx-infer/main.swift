@@ -104,14 +104,14 @@ command.main { arguments in
   let name = arguments.has("logits") ? ensemble.name.text : nil
   return try RecordPipe(arguments).run(reader, binary: false) { record in
     let row = try ensemble.row(of: record, logitsOf: name)
-    if record.error == nil, let error = row["error"]?.stringValue { Log.error("\(record.id): \(error)") }
+    if record.error == nil, let error = row.error { Log.error("\(record.id): \(error)") }
     return row
   } into: { output in
     let writer = output.rows()
     output.atEnd { if let table = ensemble.profileTable { Log.table(table) } }
     return { row in
       try writer.write(row)
-      return row["error"] != nil
+      return row.hasFailed
     }
   }
 }

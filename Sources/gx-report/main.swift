@@ -68,14 +68,18 @@ command.main { arguments in
     var log: TrainingLog?
     if let path = arguments.string("log") {
       var rows = TrainingLog()
-      try forEachRow(of: path, &tally) { row throws(GXError) in try rows.add(row) }
+      try forEachRow(of: path, &tally) { row throws(GXError) in
+        try rows.add(row.fields)
+        return true
+      }
       log = rows
     }
     var audit: (String, Int)?
     if let path = arguments.string("out-of-fold") {
       var labels = LabelAudit()
-      try forEachRow(of: path, &tally) { row throws(GXError) in try labels.add(row) }
-      guard let count = try findings.suspect(labels) else {
+      try forEachRow(of: path, &tally) { row throws(GXError) in try labels.add(row).isGood }
+      if let message = labels.unknownMessage { Log.error("\(path): \(message)") }
+      guard let count = findings.suspect(labels) else {
         throw GXError("\(path): no labelled row has probabilities")
       }
       audit = (path, count)
@@ -83,29 +87,31 @@ command.main { arguments in
     let failedBefore = tally.failed
     if let predictions {
       try forEachRow(of: predictions, &tally) { row throws(GXError) in
-        if reader == nil { try findings.count(label: row["label"]?.nameValue, split: row["split"]?.nameValue) }
-        try findings.judge(row)
+        if reader == nil { try findings.count(label: row.label, split: row.split) }
+        return try findings.judge(row)
       }
     }
     if let reader {
       let classifier = try predictions == nil ? Ensemble([model], assuming: assumption) : nil
       let judges = findings.judges
       try orderedMap(jobs: arguments.jobs(), next: reader.next) { record in
-        Result { () throws -> (Record, JSONObject?) in
+        Result { () throws -> (Record, Row?) in
           guard let classifier, record.label != nil, judges(record.split) else { return (record, nil) }
           return (record, try classifier.row(of: record))
         }.mapError { GXError("\(record.id): \($0)") }
       } emit: { result in
         let (record, row) = try result.get()
-        let error = row?["error"]?.stringValue
+        let error = row?.error
         if record.error == nil, let error { Log.error("\(record.id): \(error)") }
-        tally.add(failed: record.error != nil || error != nil)
+        var isGood = record.error == nil && error == nil
         try findings.count(label: record.label, split: record.split)
-        if let row, row["error"] == nil { try findings.judge(row, record: record) }
+        if isGood, let row { isGood = try findings.judge(row, record: record) }
+        tally.add(failed: !isGood)
         findings.attach(record)
       }
     }
 
+    for message in findings.unknownMessages { Log.error(message) }
     var report = Report(
       title: arguments.string("title") ?? "How \(modelName) tells galaxies apart", model: model, modelName: modelName,
       judgement: try findings.judgement(), findings: findings,

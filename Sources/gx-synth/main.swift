@@ -71,14 +71,14 @@ command.main { arguments in
 enum Format: String, CaseIterable { case png, jpg }
 
 /// Writes the picture of a record and returns its row in the manifest.
-func picture(of record: Record, in folder: String, _ format: Format) throws -> JSONObject {
+func picture(of record: Record, in folder: String, _ format: Format) throws -> Row {
   let path = "\(folder)/\(record.label!)/\(record.id).\(format)"
   guard let tensor = record.tensor else { throw GXError("\(record.id): \(record.error!)") }
   let bytes = try format == .png ? Image.encodePNG(tensor) : Image.encodeJPEG(tensor)
   try bytes.withUnsafeBytes { try writeFile(path, $0) }
-  var row: JSONObject = ["id": .string(record.id), "path": .string(path)]
+  var row = Row(id: record.id, path: path)
   row.merge(record.meta)
-  row["ops"] = nil
+  row.ops = nil
   return row
 }
 
@@ -94,11 +94,11 @@ func classes(_ names: String) throws -> [GalaxyClass] {
 
 func record(_ index: Int, of survey: Survey, _ shares: SplitShares?) -> Record {
   var record = Record(id: survey.id(index))
-  record.meta["label"] = .string(survey.kind(index).rawValue)
-  if let shares { record.meta["split"] = .string(shares.name(ofIndex: index / survey.classes.count)) }
+  record.meta.label = survey.kind(index).rawValue
+  if let shares { record.meta.split = shares.name(ofIndex: index / survey.classes.count) }
   do {
     let (galaxy, picture) = try survey.galaxy(index)
-    record.meta["ops"] = []
+    record.meta.ops = []
     record.meta["galaxy"] = .object(galaxy.parameters)
     record.tensor = picture
   } catch {

@@ -30,7 +30,7 @@ func crossValidate(_ start: Run) throws -> ExitStatus {
     let none = ConfusionMatrix(classes: data.classes.count)
     var all = none
     for fold in 0..<count {
-      log?.fields = ["fold": .int(fold)]
+      log?.fields = [Row.Field.fold.rawValue: .int(fold)]
       let others = folds.data(without: fold)
       let outcome = try run.train(others, others, log)
       guard outcome.isFinished else {
@@ -41,14 +41,14 @@ func crossValidate(_ start: Run) throws -> ExitStatus {
       var predictions = none
       try orderedMap(jobs: run.settings.jobs, next: folds.records(of: fold)) { record in
         (record, Result { try classifier.row(of: record, logitsOf: "") })
-      } emit: { (record: Record, result: Result<JSONObject, Error>) in
+      } emit: { (record: Record, result: Result<Row, Error>) in
         var row = try result.get()
-        row["classifier"] = nil  // it is gone with the fold
-        row["fold"] = .int(fold)
+        row[.classifier] = nil  // it is gone with the fold
+        row[.fold] = .int(fold)
         try writer.write(row)
-        tally.add(record.id, error: row["error"]?.stringValue)
-        guard let predicted = row["prediction"]?.stringValue.flatMap(data.classes.firstIndex) else { return }
-        let truth = data.classes.firstIndex(of: record.label!)!
+        tally.add(record.id, error: row.error)
+        guard let predicted = row.prediction.flatMap(data.classes.firstIndex(ofName:)) else { return }
+        let truth = data.classes.firstIndex(ofName: record.label!)!
         predictions.add(truth: truth, predicted: predicted)
         all.add(truth: truth, predicted: predicted)
       }

@@ -65,7 +65,7 @@ command.main { arguments in
       entries.append(entry)
     }
     guard !entries.isEmpty else { throw GXError("stdin: no records") }
-    if let path = arguments.string("predictions") { try join(path, to: &entries) }
+    if let path = arguments.string("predictions") { try join(path, to: &entries, &tally) }
     let hasText = (
       labels: entries.contains { $0.label != nil }, predictions: entries.contains { $0.prediction != nil }
     )

@@ -66,9 +66,18 @@ import Testing
       (#"{"id":"t1","split":"train","label":"a","logits":{"a":1,"b":0}}"#, "line 21 (t1): is of split train"),
       (#"{"id":"t2","split":"val","label":"a"}"#, "line 21 (t2): has no logits"),
       (#"{"id":"t3","split":"val","logits":{"a":1,"b":0}}"#, "line 21 (t3): has no label"),
-      (#"{"id":"t4","split":"val","label":"c","logits":{"a":1,"b":0}}"#, "line 21 (t4): label 'c' is no class"),
-      (#"{"id":"t5","split":"val","label":"a","logits":{"a":1,"c":0}}"#, "line 21 (t5): logits.b: no number"),
-      (#"{"id":"t6","label":"a","logits":{"a":1,"b":0,"c":0}}"#, "line 21 (t6): logits.c: there is no such class"),
+      (
+        #"{"id":"t4","split":"val","label":"c","logits":{"a":1,"b":0}}"#,
+        "1 row has a label that is no class: 'c' (1); there are a, b"
+      ),
+      (
+        #"{"id":"t5","split":"val","label":"a","logits":{"a":1,"c":0}}"#,
+        "line 21 (t5): logits.c: no such class; there are a, b"
+      ),
+      (
+        #"{"id":"t6","label":"a","logits":{"a":1,"b":0,"c":0}}"#,
+        "line 21 (t6): logits.c: no such class; there are a, b"
+      ),
       (#"{"id":"t7","label":"a","logits":{"a":1,"b":0},"calibrated":true}"#, "line 21 (t7): is calibrated already"),
       (#"{"id":"t8","label":"a","logits":{"a":1,"b":0},"classifier":1}"#, "line 21 (t8): classifier 1 is not like"),
       (#"{"id":"t9","label":"a","logits":{"a":1e300,"b":0}}"#, "line 21 (t9): logits.a: 1e+300 is out of range"),
