@@ -98,12 +98,26 @@ public struct Tally: Sendable {
   public private(set) var failed = 0
   private let allowed: Allowance
 
+  /// How many of the records that failed are named on stderr where no row tells of them at once.
+  private static let namedLimit = 20
+
   public init(_ arguments: Arguments) throws { allowed = try arguments[Option.maxErrors] ?? .count(0) }
 
   public mutating func add(failed: Bool) {
     records += 1
     if failed { self.failed += 1 }
   }
+
+  /// Counts a record by its name. One that failed is told with its error, up to `namedLimit` of them.
+  public mutating func add(_ name: @autoclosure () -> String, error: String?) {
+    add(failed: error != nil)
+    guard let error else { return }
+    if failed <= Self.namedLimit { Log.error("\(name()): \(error)") }
+    if failed == Self.namedLimit + 1 { Log.error("more records failed, which are not named here") }
+  }
+
+  /// Counts so many records that did not fail.
+  public mutating func add(_ count: Int) { records += count }
 
   public var status: ExitStatus {
     let isFine =

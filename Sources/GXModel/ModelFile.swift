@@ -85,6 +85,7 @@ public struct Model: Sendable {
     let graph = try fields.required("graph", .any)
     do { self.graph = try Graph(json: graph) } catch { throw GXError("model: \(error)") }
     others = fields.rest
+    try file.checkWeights()
     weights = file.tensors
   }
 

@@ -66,6 +66,7 @@ extension Trainer {
     let tensors = Dictionary(uniqueKeysWithValues: file.tensors.map { ($0.name, $0.tensor) })
     func tensor(_ name: String) throws -> Tensor {
       guard let tensor = tensors[name] else { throw GXError("checkpoint: tensor '\(name)' is missing") }
+      do { try tensor.checkFinite() } catch { throw error.at("checkpoint: tensor '\(name)'") }
       return tensor
     }
     func weights(_ group: String) throws -> [(name: String, tensor: Tensor)] {

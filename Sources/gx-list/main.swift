@@ -75,13 +75,8 @@ command.main { arguments in
 
   return try arguments.run { output, tally in
     let writer = output.rows()
-    let shown = 20
     for entry in entries {
-      if let error = entry.error {
-        if tally.failed < shown { Log.error("\(entry.path): \(error)") }
-        if tally.failed == shown { Log.error("more errors stand in the rows") }
-      }
-      tally.add(failed: entry.error != nil)
+      tally.add(entry.path, error: entry.error)
       try writer.write(entry.json)
     }
     if entries.isEmpty { Log.note("no pictures (\(Files.extensions.joined(separator: ", "))) found") }

@@ -15,7 +15,8 @@ let command = Command(
   about: """
     Trains on the records of split "train", validates after each epoch on those of split "val" (or on FILE's), and
     writes the weights of the best epoch. Records of split "test" are never looked at. Where there are no "val"
-    records, a share of every class is held out.
+    records, a share of every class is held out. Records that carry an error or that nothing can be learnt from (no
+    label, no floats, a pixel that is not finite) are named on stderr and left out.
 
     All records must be floats of one size, prepared in one way; that way goes into the model, and gx-infer repeats
     it. A file on stdin is read where it lies, a pipe through a temporary file, so memory stays bounded. Ctrl-C (or
@@ -30,8 +31,9 @@ let command = Command(
     (with --layer-decay the earlier ones at lower rates). Layers that do not learn are computed as in inference.
 
     With --folds K (cross-validation), the train records are shared out to K folds, every class evenly and all copies
-    of a galaxy to one. For each fold a network learns from the others, for all epochs, and tells the fold's records.
-    There is no model; stdout gets gx-infer's row of each record, with its logits and its "fold", fold by fold.
+    of a galaxy to one. For each fold a network learns from the others, for all epochs, and predicts the fold's
+    records. There is no model; stdout gets gx-infer's row of each record, with its logits and its "fold", fold by fold,
+    and at the end a row with "error" of each that was left out.
     """,
   options: [
     .output.saying("the model; appears only when it is whole (required, but for --folds)")
@@ -44,6 +46,7 @@ let command = Command(
     Run.interval,
     Option(
       "resume", nil, nil, "go on from the checkpoint, if it is there; to the same result", needs: "checkpoint"),
+    .maxErrors,
     .profile,
     Option("tmp", nil, "DIR", "where a pipe is spooled to, and features are kept [$TMPDIR or /var/tmp]"),
   ],
@@ -70,27 +73,32 @@ func train(_ run: Run) throws -> ExitStatus {
   _ = try AtomicFile(path: path)  // If it cannot be written, better to know before than after hours.
   let log = try EpochLog(path: arguments.string("log"), appending: arguments.has("resume"), tell: Log.tell)
 
-  let training = try run.data()
-  var validation = training
   let share = run.settings.holdOut
-  if let file = run.settings.validation {
-    validation = try Dataset(SeekableInput.open(file.path, folder: run.folder), validating: training)
-    run.settings.validation?.digest = hexDigits(validation.digest)
-  } else if training.val.isEmpty && share > 0 {
-    training.holdOut(share, seed: run.settings.plan.seed)
-    Log.note("no records of split val: \(training.val.count) records are held out to validate on")
+  var trained: Run.Outcome?
+  let status = try arguments.count { tally in
+    let training = try run.data(counting: &tally)
+    tally.add(training.count)
+    var validation = training
+    if let file = run.settings.validation {
+      validation = try run.data(.open(file.path, folder: run.folder), validating: training, counting: &tally)
+      tally.add(validation.count)
+      run.settings.validation?.digest = hexDigits(validation.digest)
+    } else if training.val.isEmpty && share > 0 {
+      training.holdOut(share, seed: run.settings.plan.seed)
+      Log.note("no records of split val: \(training.val.count) records are held out to validate on")
+    }
+    try run.teach(training)
+    run.settings.plan.validates = share > 0 || !validation.val.isEmpty
+    let outcome = try run.train(training, validation, log, checkpoints: (arguments.string("checkpoint"), every))
+    try outcome.model.write(path: path, run.settings.isHalf ? .f16 : .f32)
+    if let best = outcome.trainer.best {
+      Log.note("\(path): epoch \(best.epoch)" + (best.scores.map { ", \($0)" } ?? ""))
+    }
+    trained = outcome
   }
-  try run.teach(training)
-  run.settings.plan.validates = share > 0 || !validation.val.isEmpty
-  let outcome = try run.train(training, validation, log, checkpoints: (arguments.string("checkpoint"), every))
-
-  try outcome.model.write(path: path, run.settings.isHalf ? .f16 : .f32)
-  if let best = outcome.trainer.best {
-    Log.note("\(path): epoch \(best.epoch)" + (best.scores.map { ", \($0)" } ?? ""))
-  }
-  if !outcome.isFinished {
+  if let outcome = trained, !outcome.isFinished {
     Log.error("interrupted in epoch \(outcome.trainer.epoch + 1); the best model so far is written")
     Signals.endAsInterrupted()
   }
-  return log.failed ? .failed : .done
+  return log.failed ? .failed : status
 }

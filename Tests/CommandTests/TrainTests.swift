@@ -195,7 +195,7 @@ struct Bars {
     #expect(run.lines == ["120", "1"], "\(run.stderr)")
     #expect(run.stderr.contains("2 classes of 6 parts"), "\(run.stderr)")
     #expect(run.stderr.contains("first: 62 of 62 tensors"), "\(run.stderr)")
-    #expect(run.stderr.contains("record 'bar.0': has no text or number in 'nothing'"), "\(run.stderr)")
+    #expect(run.stderr.contains("bar.0: has no text or number in 'nothing'"), "\(run.stderr)")
   }
 
   /// A fold's rows are those of a model that was trained on the others alone.
@@ -390,17 +390,6 @@ struct Bars {
     #expect(run.stderr.contains("record 'bar.1': the galaxy is in two splits, train and val"), "\(run.stderr)")
   }
 
-  @Test func failedRecordsArePassedOver() {
-    let run = bars.shell(
-      """
-      sed '1s/"z"/"error":"torn","z"/' rows.ndjson > torn.ndjson
-      gx-cat --meta torn.ndjson pixels.npy | gx-normalize 2> /dev/null | gx-train -j 1 --epochs 1 --batch 16 -o m
-      """)
-    #expect(run.status == 0, "\(run.stderr)")
-    #expect(run.stderr.contains("1 records carry an error"), "\(run.stderr)")
-    #expect(run.stderr.contains("71 pictures to train on"), "\(run.stderr)")
-  }
-
   @Test(arguments: [
     "", "-o m --arch resnet", "-o m --epochs 0", "-o m --augment rotate", "-o m --class-weights x", "-o m --resume",
     "-o m --checkpoint-every 0", "-o m --optimizer adagrad", "-o m --schedule linear", "-o m --best accuracy",
@@ -552,7 +541,7 @@ struct Bars {
       gx-infer --features -m m -j 1 --max-errors 1 < torn.tar > features.tar
       gx-infer --features -m m -j 3 --max-errors 1 < torn.tar | cmp - features.tar
       gx-infer --features --node stem.relu -m m < raw.tar > stem.tar
-      gx-train -q -j 1 --arch linear --epochs 5 -o head < features.tar > log
+      gx-train -q -j 1 --max-errors 1 --arch linear --epochs 5 -o head < features.tar > log
       gx-infer -m head --max-errors 1 < features.tar > rows
       ! gx-infer -m head < raw.tar
       """)
@@ -579,7 +568,9 @@ struct Bars {
     let missing = bars.shell("gx-infer -m nothing < train.tar")
     #expect(missing.status == 1 && missing.stderr.contains("nothing: No such file"))
     let other = bars.shell("gx-infer -m raw.tar < train.tar")
-    #expect(other.status == 1 && other.stderr.contains("raw.tar: safetensors header"), "\(other.stderr)")
+    #expect(
+      other.status == 1 && other.stderr.contains("raw.tar: this is a tar archive, not a safetensors"), "\(other.stderr)"
+    )
     let cut = bars.shell("head -c 100000 m > cut; gx-infer -m cut < train.tar")
     #expect(cut.status == 1 && cut.text.isEmpty && cut.stderr.contains("cut: "), "\(cut.stderr)")
   }
