@@ -9,22 +9,16 @@ public struct RowSelection {
   /// nil is all.
   private let splits: Set<Name>?
 
-  public init(_ arguments: Arguments) {
-    label = arguments.string(Option.truth.long) ?? Row.Field.label.rawValue
-    splits = arguments.names(Option.rowSplits.long)
+  /// - Throws: `UsageError`.
+  public init(_ arguments: Arguments) throws {
+    label = try arguments[Option.truth] ?? Row.Field.label.rawValue
+    splits = try arguments.splits()
   }
 
   /// All rows, with their `label`.
   public init() { (label, splits) = (Row.Field.label.rawValue, nil) }
 
   func takes(_ row: Row) -> Bool { splits?.contains(Name(row.split ?? "")) ?? true }
-}
-
-extension Arguments {
-  /// The names of an option `A,B`; nil where it is not given.
-  public func names(_ option: String) -> Set<Name>? {
-    string(option).map { Set($0.split(separator: ",").map { Name($0) }) }
-  }
 }
 
 /// What a row that is none means to a command.

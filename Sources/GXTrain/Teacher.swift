@@ -46,8 +46,6 @@ extension SoftLabels {
     for (id, place) in places {
       digest &+= values[place..<place + classes].withUnsafeBytes { xxh64($0, seed: id) }
     }
-    self.init(
-      share: Float(share), labels: classes, places: places, values: values,
-      settings: ["distill": .string(hexDigits(digest)), "distill-weight": .float(Float(share))])
+    self.init(share: Float(share), labels: classes, places: places, values: values, digest: digest)
   }
 }

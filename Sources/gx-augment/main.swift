@@ -18,9 +18,9 @@ let command = Command(
     \(Augmentation.grammar)
     """,
   options: [
-    Option("copies", "n", "N", "changed copies of each record, in place of it [1]"),
+    Option("copies", nil, "N", "changed copies of each record, in place of it [1]"),
     Option("keep", "k", nil, "pass on the record itself too, before its copies"),
-    Option("split", nil, "A,B", "change only records of these splits; others pass, with the crop if there is one"),
+    .splits.saying("change only records of these splits; others pass, with the crop if there is one"),
     .seed,
   ] + Option.filter,
   examples: [
@@ -33,7 +33,7 @@ command.main { arguments in
   do { augmentation = try Augmentation(spec: arguments.operands[0]) } catch { throw UsageError("\(error)") }
   let copies = try arguments.int("copies", in: 1...100_000) ?? 1
   let keep = arguments.has("keep")
-  let splits = arguments.names("split")
+  let splits = try arguments.splits()
   let seed = try arguments.seed()
   let crop = try augmentation.centreCrop
 

@@ -43,7 +43,7 @@ let command = Command(
     Option("json", nil, nil, "one JSON object instead of the tables"),
     .truth, .rowSplits,
     Option("group", "g", "FIELD", "tell the scores by this field's values too"),
-    Option("compare", "c", "OTHER", "compare with the predictions of this file"),
+    Option("compare", nil, "OTHER", "compare with the predictions of this file"),
     Option("suspects", nil, nil, "write the labels that are probably wrong instead, the worst first"),
     .bootstrap, .seed, .output, .maxErrors,
   ],
@@ -57,7 +57,7 @@ let command = Command(
 command.main { arguments in
   let replicates = try arguments.bootstrap()
   let seed = try arguments.seed()
-  let selection = RowSelection(arguments)
+  let selection = try RowSelection(arguments)
   let label = selection.label
   let other = arguments.string("compare")
   return try arguments.run { output, tally in

@@ -32,13 +32,13 @@ let command = Command(
     """,
   options: [
     Option("model", "m", "MODEL", "a model that gx-train wrote [the one in the box]"),
-    Option("class", "c", "NAME", "the class to look for evidence of [what each picture is classified as]"),
-    Option("method", nil, "WHAT", "gradcam, hirescam or occlusion [gradcam]"),
+    Option("class", nil, "NAME", "the class to look for evidence of [what each picture is classified as]"),
+    Option("method", nil, "NAME", "gradcam, hirescam or occlusion [gradcam]"),
     Option("node", nil, "NAME", "of gradcam and hirescam: look at this node of the graph [the last picture]"),
     Option("patch", nil, "PIXELS", "of occlusion: the side of what covers, in the model's pixels [a fifth of a side]"),
     Option("stride", nil, "PIXELS", "of occlusion: the step from place to place [half of the patch]"),
     Option("overlay", nil, "FOLDER", "write FOLDER/KEY.png, the map over the picture, and gx-infer's rows to stdout"),
-    Option("tar", "t", nil, "write a tar of such PNGs instead of tensors"),
+    Option("tar", nil, nil, "write a tar of such PNGs instead of tensors"),
     Option(
       "assume-ops", nil, "WHAT",
       "count records without \"ops\" as prepared like the training pictures (all), or as merely decoded (none)"),

@@ -28,11 +28,11 @@ let command = Command(
     whenever it is run; a split that the CSV gives is kept.
     """,
   options: [
-    Option("labels", "l", "CSV", "take labels from this file"),
-    Option("class-per-folder", "c", nil, "take each picture's folder's name as its label"),
-    Option("map", "m", "A=B,...", "rename labels"),
+    Option("labels", nil, "CSV", "take labels from this file"),
+    Option("class-per-folder", nil, nil, "take each picture's folder's name as its label"),
+    Option("map", nil, "A=B,...", "rename labels"),
     Option("classes", nil, "A,B", "the only labels there are; any other is an error"),
-    Option("split", nil, "A:B:C", "share out to train, val and test, such as 70:15:15"),
+    .shares,
     .seed,
     Option("path-column", nil, "NAME|N", "the CSV's column that names the picture"),
     Option("label-column", nil, "NAME|N", "the CSV's column that holds the label"),
@@ -43,8 +43,8 @@ let command = Command(
   ],
   examples: [
     "gx-list images/ --labels labels.csv > manifest.ndjson",
-    "gx-list images/ --labels train_label.csv --map Class1=elliptical,Class2=spiral --split 70:15:15",
-    "gx-list photos/ --class-per-folder --split 80:20 | gx-decode > photos.tar",
+    "gx-list images/ --labels train_label.csv --map Class1=elliptical,Class2=spiral --shares 70:15:15",
+    "gx-list photos/ --class-per-folder --shares 80:20 | gx-decode > photos.tar",
   ])
 
 command.main { arguments in
@@ -53,7 +53,7 @@ command.main { arguments in
   }
   if arguments.operands.isEmpty && !arguments.has("labels") { throw UsageError("no FILE or FOLDER, and no --labels") }
   let map = try LabelMap(map: arguments.string("map"), classes: arguments.string("classes"))
-  let shares = try arguments.string("split").map(SplitShares.init)
+  let shares = try arguments[Option.shares]
   let seed = try arguments.seed()
   let table = try arguments.string("labels").map { try LabelTable(path: $0, arguments, map: map) }
   for note in table?.notes ?? [] { Log.note(note) }

@@ -10,9 +10,9 @@ struct Rows {
   let selection: RowSelection
   private var label: String { selection.label }
 
-  init(_ arguments: Arguments, _ paths: [String]) {
+  init(_ arguments: Arguments, _ paths: [String]) throws {
     self.paths = paths
-    selection = RowSelection(arguments)
+    selection = try RowSelection(arguments)
   }
 
   private func read(_ tally: inout Tally, _ body: (Row) throws(GXError) -> Bool) throws {

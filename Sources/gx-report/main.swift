@@ -31,12 +31,12 @@ let command = Command(
     """,
   options: [
     Option("model", "m", "MODEL", "a model that gx-train wrote [the one in the box]"),
-    Option("log", "l", "LOG", "gx-train's rows: adds the training curves"),
+    Option("log", nil, "FILE", "gx-train's rows: adds the training curves"),
     Option("predictions", "p", "FILE", "judge these rows of gx-infer instead of classifying"),
-    Option("out-of-fold", "f", "FILE", "find labels that are probably wrong by these rows of gx-train --folds"),
-    Option("split", nil, "A,B", "judge the records of these splits [test, or val, or those without]"),
-    Option("title", "t", "TEXT", "the page's title"),
-    Option("pictures", "n", "N", "how many mistakes, and suspects, are shown, up to 100 [12]"),
+    Option("out-of-fold", nil, "FILE", "find labels that are probably wrong by these rows of gx-train --folds"),
+    .splits.saying("judge the records of these splits [test, or val, or those without]"),
+    Option("title", nil, "TEXT", "the page's title"),
+    Option("number", "n", "N", "how many mistakes, and suspects, are shown, up to 100 [12]", formerly: "pictures"),
     .bootstrap,
     Option(
       "assume-ops", nil, "WHAT",
@@ -46,16 +46,16 @@ let command = Command(
   examples: [
     "gx-report -m galaxy.safetensors --log log.ndjson -o report.html < galaxies.tar",
     "gx-list images/ --labels labels.csv | gx-decode | gx-report -o report.html",
-    "gx-report -m galaxy.safetensors -p predictions.ndjson -t 'Run 7' -o report.html < test.tar",
+    "gx-report -m galaxy.safetensors -p predictions.ndjson --title 'Run 7' -o report.html < test.tar",
   ])
 
 command.main { arguments in
   try arguments.expectNoOperands()
   let assumption = try arguments.choice("assume-ops", Provenance.Assumption.self)
-  let pictures = try arguments.int("pictures", in: 0...100) ?? 12
+  let pictures = try arguments.int("number", in: 0...100) ?? 12
   let replicates = try arguments.bootstrap()
   let seed = try arguments.seed()
-  let splits = arguments.string("split").map { $0.split(separator: ",").map(String.init) }
+  let splits = try arguments[Option.splits]
   let predictions = arguments.string("predictions")
   let reader = predictions != nil && isatty(STDIN_FILENO) == 1 ? nil : try standardRecords(map: false)
   let path = arguments.string("model")

@@ -20,16 +20,16 @@ let command = Command(
     """,
   options: [
     Option("number", "n", "N", "how many galaxies [100]"),
-    Option("size", nil, "PIXELS", "width and height of the pictures [128]"),
+    Option("size", nil, "SIZE", "width and height of the pictures in pixels, one number [128]"),
     Option("classes", nil, "A,B", "only these classes [elliptical,irregular,lenticular,spiral]"),
     Option("snr", nil, "X", "median signal-to-noise ratio of a galaxy's pixels [drawn for each, around 6]"),
-    Option("split", nil, "A:B:C", "share them out to train, val and test, such as 70:15:15"),
-    Option("pictures", "p", "FOLDER", "write FOLDER/CLASS/ID.png, and a manifest of them to stdout"),
-    Option("format", nil, "png|jpg", "kind of the pictures [png]"),
+    .shares,
+    Option("pictures", nil, "FOLDER", "write FOLDER/CLASS/ID.png, and a manifest of them to stdout"),
+    Option("format", nil, "FORMAT", "of the pictures: png or jpg [png]"),
     .seed, .output, .jobs, .unbuffered,
   ],
   examples: [
-    "gx-synth -n 4000 --size 64 --split 70:15:15 | gx-normalize > train.tar",
+    "gx-synth -n 4000 --size 64 --shares 70:15:15 | gx-normalize > train.tar",
     "gx-synth -n 40 --size 256 --pictures galaxies/ && gx-list galaxies/ --class-per-folder",
   ])
 
@@ -38,7 +38,7 @@ command.main { arguments in
   let number = try arguments.int("number", in: 0...Int.max) ?? 100
   let size = try arguments.int("size", in: Galaxy.sizes) ?? 128
   let snr = try arguments.double("snr", in: 0.1...1e4)
-  let shares = try arguments.string("split").map(SplitShares.init)
+  let shares = try arguments[Option.shares]
   let classes = try arguments.string("classes").map(classes) ?? GalaxyClass.allCases
   let survey = try Survey(seed: try arguments.seed(), classes: classes, size: size, snr: snr)
 

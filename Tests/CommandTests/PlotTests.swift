@@ -161,7 +161,7 @@ import Testing
   @Test func failuresAndLimitsAreTold() throws {
     let scratch = try Scratch()
     try records(2, in: scratch)
-    let map = try Run.shell("gx-view --overlay gradcam -o a.png < g.tar", in: scratch.url)
+    let map = try Run.shell("gx-view --heat-map gradcam -o a.png < g.tar", in: scratch.url)
     #expect(map.status == 3 && map.stderr.contains("has no map gradcam"))
     let large = try Run.shell("gx-view -n 100000 < g.tar", in: scratch.url)
     #expect(large.status == 2 && large.stderr.contains("over the limit") && large.stdout.isEmpty)

@@ -27,7 +27,7 @@ import Testing
       charts.map { Case(words: "gx-plot \(kind) -f \($0.key)", document: $0.value) }
     }
     + charts.map { Case(words: "gx-plot training -f \($0.key)", document: $0.value, readsLog: true) }
-    + [("-p rows", false), ("-f rows -p good", false), ("-l rows -p good", true)].map {
+    + [("-p rows", false), ("--out-of-fold rows -p good", false), ("--log rows -p good", true)].map {
       let model = Galaxies.shared.path("model")
       return Case(
         words: "gx-report -b 5 -n 2 -m \(model) \($0.0) < \(Galaxies.shared.path("train.tar"))", document: .xml,
