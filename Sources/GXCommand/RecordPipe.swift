@@ -110,9 +110,14 @@ public struct Tally: Sendable {
 
   /// Counts a record by its name. One that failed is told with its error, up to `namedLimit` of them.
   public mutating func add(_ name: @autoclosure () -> String, error: String?) {
-    add(failed: error != nil)
-    guard let error else { return }
-    if failed <= Self.namedLimit { Log.error("\(name()): \(error)") }
+    guard let error else { return add(failed: false) }
+    add(failure: "\(name()): \(error)")
+  }
+
+  /// Counts a record that failed, and tells of it, as long as there are no more than `namedLimit`.
+  public mutating func add(failure: String) {
+    add(failed: true)
+    if failed <= Self.namedLimit { Log.error(failure) }
     if failed == Self.namedLimit + 1 { Log.error("more records failed, which are not named here") }
   }
 

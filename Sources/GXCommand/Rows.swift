@@ -30,7 +30,7 @@ public enum BadRows {
 }
 
 /// Hands the rows of a file of NDJSON (`-` is stdin) to `body` one at a time, and counts them in `tally`. A row that
-/// carries an error counts as failed and is handed to nobody.
+/// carries an error counts as failed, is named, and is handed to nobody.
 /// - Parameter body: returns whether the row is good; where it is not, it counts as failed, and the caller tells why.
 /// - Throws: where the file can't be read or breaks off, and, naming the row, where bad ones are fatal; `UsageError`
 ///   where stdin is a terminal.
@@ -45,15 +45,17 @@ public func forEachRow(
       guard let row = try reader.next() else { return }
       guard selection.takes(row) else { continue }
       do throws(GXError) {
-        let isGood = try row.hasFailed ? false : body(row)
-        tally.add(failed: !isGood)
+        if let error = row.error {
+          tally.add(reader.place, error: error)
+        } else {
+          tally.add(failed: try !body(row))
+        }
       } catch {
         throw NDJSONReader.BadLine(fault: error.at(reader.place))
       }
     } catch let line as NDJSONReader.BadLine {
       if case .fatal = bad { throw line.fault }
-      Log.error("\(line.fault)")
-      tally.add(failed: true)
+      tally.add(failure: line.fault.message)
     }
   }
 }

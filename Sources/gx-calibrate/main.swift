@@ -31,7 +31,7 @@ let command = Command(
     The scores on stderr, which are stored too, have 95 % intervals from a bootstrap. Those after calibration are of the
     records that it was fitted to: gx-eval on others tells the whole truth.
 
-    Refused are rows of split train, rows without label or logits or with others' classes, rows that were calibrated
+    Refused are rows of split train, rows without label or logits or with others' classes or a label that is none, rows that were calibrated
     already (gx-infer --calibration none), and rows that came from another model, or another --tta, than MODEL's.
     """,
   options: [

@@ -16,8 +16,10 @@ let command = Command(
 
     --labels names a CSV whose rows name pictures by path (from the CSV's folder or a FOLDER), by file name, or by
     file name without extension. Columns are known by common names (path, filename, GalaxyID, ...; label, class, ...;
-    split), else the first two are picture and label; other columns become fields. Pictures without a row and rows
-    without a picture become rows with "error". Without FOLDERs, the CSV's rows are listed.
+    split), else the first two are picture and label; other columns become fields, whole numbers of 2^53 and more texts.
+    Numbers that look like votes, measurements or ids become labels only by --label-column. NA, nan, null, None and the
+    like are no label, unless --map or --classes names them. Pictures without a row and rows without a picture become
+    rows with "error". Without FOLDERs, the CSV's rows are listed.
 
     --map Class1=spiral,... renames labels; --classes says which there are, then any other is an error. Without a
     label column the map's names may be columns of votes or probabilities: the highest of them gives the label.

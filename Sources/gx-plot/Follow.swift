@@ -37,8 +37,7 @@ func follow(_ path: String, _ arguments: Arguments, _ canvas: Canvas) throws -> 
           try log.add(row)
           tally.add(failed: false)
         } catch {
-          Log.error("\(error.at("\(input.name), line \(number)"))")
-          tally.add(failed: true)
+          tally.add(failure: error.at("\(input.name), line \(number)").message)
         }
       }
       if !news.lines.isEmpty || (isLive && Terminal.size != size) { try draw() }

@@ -20,9 +20,9 @@ let command = Command(
     share, roc and pr: each class against the rest; of gx-infer's rows with labels. classes: records by class and
     split, of anything with labels.
 
-    The end of -o's name decides between SVG and PNG. Without -o the chart is text, as large as the terminal. Rows with an error
-    are counted and left out, as are rows without a label; where the classifier abstained, a row counts in coverage,
-    roc and pr alone.
+    The end of -o's name decides between SVG and PNG. Without -o the chart is text, as large as the terminal. Rows with an
+    error, or with a label that is no class of the rows' probabilities, count as failed and are left out, as are rows
+    without a label; where the classifier abstained, a row counts in coverage, roc and pr alone.
 
     training --follow draws anew as the log grows: what stands in FILE, until interrupted (Ctrl-C), or what comes
     through a pipe, until its end.

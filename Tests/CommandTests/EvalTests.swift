@@ -128,6 +128,7 @@ import Testing
     let rows = Self.rows + #"{"id":"d","label":"E","error":"gx-decode: d.jpg: not a JPEG"}"# + "\n"
     let run = try eval(rows, "--json")
     #expect(run.status == 3 && run.stderr.contains("1 of 4 records failed"))
+    #expect(run.stderr.contains("stdin, line 4 (d): gx-decode: d.jpg: not a JPEG"), "\(run.stderr)")
     #expect(try JSON(parsing: run.text).objectValue!["failed"] == 1)
     #expect(try eval(rows, "--max-errors 1").status == 0)
     #expect(try eval(rows, "--max-errors 25%").status == 0)

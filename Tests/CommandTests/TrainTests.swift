@@ -284,9 +284,9 @@ struct Bars {
       """)
     #expect(run.lines == Array(repeating: "1", count: 7) && !bars.exists("m"))
     for fault in [
-      "taught, line 1: class 'x' is none of the labels (h, v)",
-      "taught, line 1: probabilities.v: no number from 0 to 1",
-      "taught, line 1: probabilities are 0.4 in sum, not 1", "taught, line 1: has no probabilities",
+      "taught, line 1 (bar.0): probabilities.x: no such class; there are h, v",
+      "taught, line 1 (bar.0): probabilities.v: missing", "taught, line 1 (bar.0): probabilities: 0.4 in sum, not 1",
+      "taught, line 1 (bar.0): has no probabilities",
       "taught: no row is of a picture to train on", "taught, line 1: ", "nowhere: No such file",
     ] {
       #expect(run.stderr.contains(fault), "\(fault): \(run.stderr)")
