@@ -10,7 +10,7 @@ let libraries: [(name: String, uses: [String])] = [
   ("GXSynth", ["GXCore"]),
   ("GXMetrics", ["GXCore", "GXStream"]),
   ("GXTerminal", ["GXCore", "GXImage", "CSixel", "CSystem"]),
-  ("GXPlot", ["GXCore", "GXImage", "GXMetrics", "GXTerminal", "CCairo"]),
+  ("GXPlot", ["GXCore", "GXStream", "GXImage", "GXMetrics", "GXTerminal", "CCairo"]),
   ("GXGraph", ["GXCore"]),
   ("GXModel", ["GXCore", "GXStream", "GXImage", "GXMetrics", "GXGraph"]),
   ("GXNet", ["GXCore", "GXGraph", "CDNNL", "CKernels"]),
