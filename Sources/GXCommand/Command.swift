@@ -79,17 +79,17 @@ public struct Command: Sendable {
   /// GNU getopt_long does the parsing: bundled short options, `--long=value`, abbreviations, `--`.
   func parse(_ line: [String]) throws -> Arguments {
     let spellings = options.flatMap { row in
-      [(name: row.long, row: row)] + (row.former.map { [(name: $0, row: row)] } ?? [])
+      ([row.long] + row.former.filter { $0.count > 1 }).map { (name: $0, row: row) }
     }
-    var shorts = ""
+    var letters: [Character: Option] = [:]
+    for row in options { for former in row.former where former.count == 1 { letters[Character(former)] = row } }
+    for row in options { if let short = row.short { letters[short] = row } }
+    let shorts = letters.map { letter, row in String(letter) + (row.argument == nil ? "" : ":") }.joined()
     var longs: [option] = []
     let names = spellings.map { strdup($0.name)! }
     defer { names.forEach { free($0) } }
     for (i, spelling) in spellings.enumerated() {
       let takesValue = spelling.row.argument != nil
-      if spelling.name == spelling.row.long, let short = spelling.row.short {
-        shorts += String(short) + (takesValue ? ":" : "")
-      }
       longs.append(option(name: names[i], has_arg: takesValue ? 1 : 0, flag: nil, val: Int32(1000 + i)))
     }
     longs.append(option())
@@ -118,7 +118,9 @@ public struct Command: Sendable {
         row = spelling.row
         if spelling.name != row.long { former[row.long] = spelling.name }
       } else {
-        row = options.first { $0.short.map { Int32($0.asciiValue!) } == code }!
+        let letter = Character(UnicodeScalar(UInt8(code)))
+        row = letters[letter]!
+        if letter != row.short { former[row.long] = String(letter) }
       }
       values[row.long, default: []].append(row.argument == nil ? "" : String(cString: gx_optarg()))
     }
@@ -130,7 +132,7 @@ public struct Command: Sendable {
   /// - Throws: `UsageError` that names the option.
   func check(_ arguments: Arguments) throws {
     for row in options where arguments.has(row.long) {
-      if let name = arguments.former[row.long] { Log.note("--\(name) is called --\(row.long) now") }
+      if let name = arguments.former[row.long] { Log.note("\(name.count == 1 ? "-" : "--")\(name) is called --\(row.long) now") }
       for text in arguments.strings(row.long) { try row.check(text) }
       if let needed = row.needed, !arguments.has(needed) {
         let argument = options.first { $0.long == needed }?.argument

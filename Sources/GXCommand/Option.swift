@@ -10,16 +10,16 @@ public class Option: @unchecked Sendable {  // nothing of it can change
   let help: String
   /// The option without which this one says nothing.
   public let needed: String?
-  /// A name that scripts may still use: it is taken, with a note, and documented nowhere.
-  let former: String?
+  /// Names, or letters, that scripts may still use: they are taken, with a note, and documented nowhere.
+  let former: [String]
 
   /// `--long ARGUMENT`, or a flag where there is no argument.
   /// - Parameters:
   ///   - needs: The long name of the option that this one is refused without.
-  ///   - formerly: What its long name was before.
+  ///   - formerly: What its long name, or its letter, was before.
   public init(
     _ long: String, _ short: Character? = nil, _ argument: String? = nil, _ help: String, needs needed: String? = nil,
-    formerly former: String? = nil
+    formerly former: [String] = []
   ) {
     (self.long, self.short, self.argument, self.help) = (long, short, argument, help)
     (self.needed, self.former) = (needed, former)
@@ -39,15 +39,15 @@ public final class ValueOption<Value: Sendable>: Option, @unchecked Sendable {
   /// - Parameter argument: nil for a flag.
   public init(
     _ long: String, _ short: Character? = nil, _ argument: String?, _ type: OptionType<Value>, _ help: String,
-    needs needed: String? = nil, formerly former: String? = nil
+    needs needed: String? = nil, formerly former: [String] = []
   ) {
     self.type = type
     super.init(long, short, argument, help, needs: needed, formerly: former)
   }
 
   /// The same in other words.
-  public func saying(_ help: String, argument: String? = nil, formerly former: String? = nil) -> ValueOption {
-    ValueOption(long, short, argument ?? self.argument, type, help, needs: needed, formerly: former)
+  public func saying(_ help: String, argument: String? = nil, formerly more: [String] = []) -> ValueOption {
+    ValueOption(long, short, argument ?? self.argument, type, help, needs: needed, formerly: former + more)
   }
 
   override var words: [String] { type.words }
@@ -64,9 +64,9 @@ extension Option {
   public static let splits = ValueOption("split", nil, "A,B", .list, "only records of these splits")
   /// Of commands that share out.
   public static let shares = ValueOption(
-    "shares", nil, "A:B:C", .splitShares, "share out to train, val and test, such as 70:15:15", formerly: "split")
+    "shares", nil, "A:B:C", .splitShares, "share out to train, val and test, such as 70:15:15", formerly: ["split"])
   /// Of commands that judge rows with labels.
-  public static let truth = ValueOption("label", nil, "FIELD", .text, "the field that holds the truth [label]")
+  public static let truth = ValueOption("label", nil, "FIELD", .text, "the field that holds the truth [label]", formerly: ["l"])
   public static let rowSplits = splits.saying("only rows of these splits")
   public static let bootstrap = ValueOption(
     "bootstrap", "b", "N", .whole(in: 0...1_000_000), "replicates that the intervals are taken from; 0 for none [1000]")

@@ -18,7 +18,7 @@ let command = Command(
     \(Augmentation.grammar)
     """,
   options: [
-    Option("copies", nil, "N", "changed copies of each record, in place of it [1]"),
+    Option("copies", nil, "N", "changed copies of each record, in place of it [1]", formerly: ["n"]),
     Option("keep", "k", nil, "pass on the record itself too, before its copies"),
     .splits.saying("change only records of these splits; others pass, with the crop if there is one"),
     .seed,

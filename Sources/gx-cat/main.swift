@@ -9,7 +9,7 @@ import GXStream
 import Glibc
 
 let classes = ValueOption(
-  "classes", nil, "A,B", .list, "only records of these classes", formerly: "label")
+  "classes", nil, "A,B", .list, "only records of these classes", formerly: ["label", "l"])
 
 let command = Command(
   "gx-cat", "join tensor streams, select records, convert to and from one .npy",
@@ -22,7 +22,7 @@ let command = Command(
     """,
   options: [
     classes, .splits,
-    Option("number", "n", "N", "stop behind so many records", formerly: "limit"),
+    Option("number", "n", "N", "stop behind so many records", formerly: ["limit"]),
     Option("drop-failed", nil, nil, "leave out records that carry an error"),
     Option("to", "t", "FORMAT", "tar, npy (one array; needs a file, all tensors alike) or ndjson (no tensors) [tar]"),
     Option("meta", nil, "FILE", "NDJSON with the fields of a .npy's rows, in order"),

@@ -43,7 +43,7 @@ let command = Command(
     Option("json", nil, nil, "one JSON object instead of the tables"),
     .truth, .rowSplits,
     Option("group", "g", "FIELD", "tell the scores by this field's values too"),
-    Option("compare", nil, "OTHER", "compare with the predictions of this file"),
+    Option("compare", nil, "OTHER", "compare with the predictions of this file", formerly: ["c"]),
     Option("suspects", nil, nil, "write the labels that are probably wrong instead, the worst first"),
     .bootstrap, .seed, .output, .maxErrors,
   ],

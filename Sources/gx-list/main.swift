@@ -28,9 +28,9 @@ let command = Command(
     whenever it is run; a split that the CSV gives is kept.
     """,
   options: [
-    Option("labels", nil, "CSV", "take labels from this file"),
-    Option("class-per-folder", nil, nil, "take each picture's folder's name as its label"),
-    Option("map", nil, "A=B,...", "rename labels"),
+    Option("labels", nil, "CSV", "take labels from this file", formerly: ["l"]),
+    Option("class-per-folder", nil, nil, "take each picture's folder's name as its label", formerly: ["c"]),
+    Option("map", nil, "A=B,...", "rename labels", formerly: ["m"]),
     Option("classes", nil, "A,B", "the only labels there are; any other is an error"),
     .shares,
     .seed,

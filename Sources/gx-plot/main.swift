@@ -35,7 +35,7 @@ let command = Command(
       "size", nil, "SIZE",
       "WxH, width and height: pixels of PNG [1600x1000], units of SVG [800x500], characters of text"),
     Option("theme", nil, "light|dark", "colours [light; of text dark]"),
-    Option("title", nil, "TEXT", "in place of the chart's own; empty for none"),
+    Option("title", nil, "TEXT", "in place of the chart's own; empty for none", formerly: ["t"]),
     .truth, .rowSplits,
     Option("follow", "F", nil, "of training: draw anew as the log grows"),
     .output, .maxErrors,

@@ -24,7 +24,7 @@ let command = Command(
     Option("classes", nil, "A,B", "only these classes [elliptical,irregular,lenticular,spiral]"),
     Option("snr", nil, "X", "median signal-to-noise ratio of a galaxy's pixels [drawn for each, around 6]"),
     .shares,
-    Option("pictures", nil, "FOLDER", "write FOLDER/CLASS/ID.png, and a manifest of them to stdout"),
+    Option("pictures", nil, "FOLDER", "write FOLDER/CLASS/ID.png, and a manifest of them to stdout", formerly: ["p"]),
     Option("format", nil, "FORMAT", "of the pictures: png or jpg [png]"),
     .seed, .output, .jobs, .unbuffered,
   ],

@@ -24,7 +24,7 @@ struct Setting: Sendable {
 
   init<Value>(
     _ long: String, _ short: Character? = nil, _ argument: String?, _ type: OptionType<Value>,
-    _ place: WritableKeyPath<Settings, Value> & Sendable, needs: String? = nil, formerly: String? = nil, _ help: String
+    _ place: WritableKeyPath<Settings, Value> & Sendable, needs: String? = nil, formerly: [String] = [], _ help: String
   ) {
     self.init(ValueOption(long, short, argument, type, help, needs: needs, formerly: formerly), place)
   }

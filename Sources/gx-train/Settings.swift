@@ -90,7 +90,7 @@ struct Settings: Sendable {
     Setting(
       "epochs", "e", "N", .whole(in: 1...100_000), \.plan.epochs,
       "times over all train records [gxnet 60, seed 50, linear 30, backbones 12]"),
-    Setting("batch", nil, "N", .whole(in: 1...4096), \.plan.batch, "pictures a step [32]"),
+    Setting("batch", nil, "N", .whole(in: 1...4096), \.plan.batch, formerly: ["b"], "pictures a step [32]"),
     Setting(
       "augment", nil, "SPEC", .augmentation, \.plan.augmentation,
       "random changes, fresh each epoch: see gx-augment; may end in crop=N, which becomes the net's input; or none "
@@ -141,11 +141,11 @@ struct Settings: Sendable {
       "patience", nil, "N", .zeroForNone(.whole(in: 0...100_000)), \.plan.patience,
       "stop after N epochs without a better one; 0: never [0, seed 7]"),
     Setting(
-      "compute", nil, "TYPE", .choice, \.plan.precision, formerly: "precision",
+      "compute", nil, "TYPE", .choice, \.plan.precision, formerly: ["precision"],
       "compute in f32 or bf16, if the processor can: faster, less exact [f32]"),
     Setting("half", nil, nil, .flag, \.isHalf, "write weights as f16"),
     Setting(
-      Option.jobs.saying("threads; another number changes the last bits [all cores]", formerly: "threads"), \.jobs),
+      Option.jobs.saying("threads; another number changes the last bits [all cores]", formerly: ["threads"]), \.jobs),
   ]
 }
 
