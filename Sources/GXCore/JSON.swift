@@ -47,10 +47,19 @@ extension JSON: ExpressibleByStringLiteral, ExpressibleByIntegerLiteral, Express
 /// An object's fields in order. Setting a field that is there keeps its place; `nil` removes it.
 public struct JSONObject: Equatable, Sendable, ExpressibleByDictionaryLiteral, Sequence {
   private var fields: [(key: String, value: JSON)]
+  /// The place of a field that the text had twice; -1 if there is none.
+  private var repeated: Int32 = -1
 
   public init() { fields = [] }
   public init(dictionaryLiteral elements: (String, JSON)...) { self.init(elements) }
-  init(_ elements: [(String, JSON)]) { fields = elements.map { ($0.0, $0.1) } }
+  init(_ elements: [(String, JSON)], repeated: Int? = nil) {
+    fields = elements.map { ($0.0, $0.1) }
+    self.repeated = repeated.map { Int32($0) } ?? -1
+  }
+
+  /// The name of a field that the text had more than once. Its last value counts, as in most readers; a strict one
+  /// (`JSONFields`) refuses.
+  public var repeatedField: String? { repeated < 0 ? nil : fields[Int(repeated)].key }
 
   public var count: Int { fields.count }
   public func makeIterator() -> IndexingIterator<[(key: String, value: JSON)]> { fields.makeIterator() }
@@ -61,7 +70,9 @@ public struct JSONObject: Equatable, Sendable, ExpressibleByDictionaryLiteral, S
       let place = fields.firstIndex { $0.key == key }
       switch (place, newValue) {
       case (let i?, let value?): fields[i].value = value
-      case (let i?, nil): fields.remove(at: i)
+      case (let i?, nil):
+        fields.remove(at: i)
+        if repeated >= i { repeated = repeated == i ? -1 : repeated - 1 }
       case (nil, let value?): fields.append((key, value))
       case (nil, nil): break
       }
@@ -213,6 +224,7 @@ private struct JSONParser {
     at += 1
     var fields: [(String, JSON)] = []
     var places: [String: Int] = [:]
+    var repeated: Int?
     skipSpace()
     if byte == UInt8(ascii: "}") {
       at += 1
@@ -228,6 +240,7 @@ private struct JSONParser {
       // The last of equal names counts, as in most readers.
       if let place = places[key] {
         fields[place].1 = value
+        repeated = place
       } else {
         places[key] = fields.count
         fields.append((key, value))
@@ -237,7 +250,7 @@ private struct JSONParser {
         at += 1
       } else {
         try take("}")
-        return JSONObject(fields)
+        return JSONObject(fields, repeated: repeated)
       }
     }
   }
