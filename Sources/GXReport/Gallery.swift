@@ -17,7 +17,7 @@ struct Gallery {
 
   init(_ model: Model, assuming assumed: Provenance.Assumption?) {
     do {
-      explainer = try Explainer(model, assuming: assumed)
+      explainer = try Explainer([model], assuming: assumed, views: .one, calibration: .none)
       fault = nil
     } catch {
       explainer = nil
@@ -66,7 +66,7 @@ struct Gallery {
       var figures = try figure(seen, alt: "\(name) as the network sees it", caption: "picture")
       var classes = [finding.row.prediction ?? ""]
       if let label = finding.row.label, label != classes[0] { classes.append(label) }
-      for name in classes where explainer.model.classes.contains(name) {
+      for name in classes where explainer.classes.contains(name) {
         let map = try explainer.explain(tensor, after: steps, class: name).map
         let isEmpty = map.floats().allSatisfy { $0 == 0 }
         figures += try figure(

@@ -64,13 +64,11 @@ command.main { arguments in
   if let name { try asUsage("class") { () throws(GXError) in _ = try model.place(ofClass: name) } }
   let method = try method(arguments, model)
   let explainer: Explainer
-  let classifier: Ensemble
   do {
-    explainer = try Explainer(model, node: arguments.string("node"), method: method, assuming: assumption)
-    classifier = try Ensemble([model], assuming: assumption)
+    explainer = try Explainer([model], node: arguments.string("node"), method: method, assuming: assumption)
   } catch { throw GXError("\(path ?? Model.inTheBoxName): \(error)") }
   let work = { @Sendable (record: Record) in
-    try explained(record, explainer, classifier, class: name, isOverlaid: isOverlaid)
+    try explained(record, explainer, class: name, isOverlaid: isOverlaid)
   }
   let pipe = RecordPipe(arguments)
 
@@ -117,22 +115,22 @@ func asUsage<T>(_ option: String, _ body: () throws(GXError) -> T) throws -> T {
 /// The record with its map, or where `isOverlaid` with a PNG of the map over the picture instead of tensors. What is
 /// wrong with its picture becomes its error; a record that was prepared otherwise than the model wants ends the run.
 func explained(
-  _ record: Record, _ explainer: Explainer, _ classifier: Ensemble, class name: String?, isOverlaid: Bool
+  _ record: Record, _ explainer: Explainer, class name: String?, isOverlaid: Bool
 ) throws -> Record {
   var result = record
   if isOverlaid { result.key = Key.path(record.key) }
   guard record.error == nil else { return result }
-  let row = try classifier.row(of: record)
+  let steps = try explainer.steps(for: record)
   do {
-    if let error = row["error"]?.stringValue { throw GXError(error) }
-    guard let picture = record.tensor, let likeliest = likeliest(row) else { throw GXError("has no pixels") }
-    let steps = try explainer.steps(for: record)
-    let name = name ?? likeliest
-    let (map, peak) = try explainer.explain(picture, after: steps, class: name).spread(over: picture, after: steps)
+    guard let picture = record.tensor else { throw GXError("has no pixels") }
+    let explanation = try explainer.explain(picture, after: steps, class: name)
+    let (map, peak) = try explanation.spread(over: picture, after: steps)
     let method = explainer.method.name
-    result.meta.merge(row)
+    explanation.prediction.write(to: &result.meta)
     var all = result.meta["explained"]?.objectValue ?? [:]
-    all[method] = ["class": .string(name), "node": .string(explainer.node), "peak": .float(peak)]
+    all[method] = [
+      "class": .string(explanation.explained), "node": .string(explainer.node), "peak": .float(peak),
+    ]
     result.meta["explained"] = .object(all)
     guard isOverlaid else {
       result.extras.removeAll { $0.name == method }
@@ -148,12 +146,6 @@ func explained(
     result.fail("\(error)")
   }
   return result
-}
-
-/// The class that a row predicts, or where it abstains leans to.
-func likeliest(_ row: JSONObject) -> String? {
-  row["prediction"]?.stringValue
-    ?? row["probabilities"]?.objectValue?.max { $0.value.doubleValue! < $1.value.doubleValue! }?.key
 }
 
 /// Writes a record's PNG into `folder`, and gives its row.

@@ -77,7 +77,7 @@ command.main { arguments in
   let server = try Server(
     settings(arguments),
     Server.Sources {
-      try Engine(
+      try ServedModel(
         paths.isEmpty ? [Model.inTheBox()] : paths.map { path throws in try Model(path: path) }, views: views,
         calibration: Ensemble.CalibrationSource(option: arguments.string("calibration")))
     } keys: {
