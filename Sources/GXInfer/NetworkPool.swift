@@ -55,7 +55,7 @@ package final class NetworkPool: @unchecked Sendable {
   }
 
   private func another() throws -> Network {
-    let network = try Network(graph: graph, batch: 1, training: false, watching: watching, twin: first, threads: 1)
+    let network = try Network(graph: graph, batch: 1, training: false, watching: watching, sharing: first, threads: 1)
     if isProfiled { network.startProfile() }
     return network
   }

@@ -48,22 +48,22 @@ final class Compiler {
   /// The weights' arrays, in the order in which they were asked for.
   private var arrays: [NativeArray] = []
   /// Where the arrays are taken from, in the same order.
-  private let twin: Compiler?
+  private let weights: Compiler?
   /// What reached a node's gradient so far; the sum of them is the gradient.
   private var contributions: [Int: [Buffer]] = [:]
 
   /// - Parameters:
   ///   - watching: a node of an inference network, up to whose value there is a backward pass.
-  ///   - twin: another compilation of the same, with the same number of threads, whose weights are used.
+  ///   - sharing: another compilation of the same, with the same number of threads, whose weights are used.
   init(
     _ graph: Graph, batch: Int, training: Bool, precision: Precision, frozen: Set<String> = [],
-    watching: String? = nil, twin: Compiler? = nil
+    watching: String? = nil, sharing weights: Compiler? = nil
   ) throws {
     try graph.checkConnected()
     try graph.checkFrozen(frozen)
     let graph = training ? try graph.withPoolingFirst() : graph
     watchedPlace = try watching.map { name throws(GXError) in try graph.place(ofNode: name) }
-    (self.graph, self.batch, self.training, self.twin) = (graph, batch, training, twin)
+    (self.graph, self.batch, self.training, self.weights) = (graph, batch, training, weights)
     self.precision = precision.isFast ? precision : .f32
     readers = graph.nodes.indices.map { graph.readers(of: $0) }
     input = try .outer(graph.input, batch: batch)
@@ -194,8 +194,8 @@ final class Compiler {
   func array(_ weight: Graph.Weight, plain: [Int]? = nil, native: Layout? = nil) throws -> NativeArray {
     let plain = try Layout.plain(plain ?? weight.shape)
     let native = native ?? plain
-    arrays.append(try twin?.arrays[arrays.count] ?? NativeArray(plain: plain, native: native))
-    precondition(arrays.last!.buffer.layout == native, "\(weight.name): twins differ")
+    arrays.append(try weights?.arrays[arrays.count] ?? NativeArray(plain: plain, native: native))
+    precondition(arrays.last!.buffer.layout == native, "\(weight.name): shared weights lie otherwise")
     return arrays.last!
   }
 

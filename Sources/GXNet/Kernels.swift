@@ -24,7 +24,7 @@ extension Compiler {
     let (channels, epsilon, name) = (CInt(scale.shape[0]), Float(epsilon), "batch normalization")
     let (scales, shifts) = (scale.array.buffer, shift.array.buffer)
     program.add(name, [x, scales, shifts, mean, variance, y]) { _ in
-      Engine.parallel(Int(picture.blocks)) { block in
+      OpenMP.parallel(Int(picture.blocks)) { block in
         gx_batch_norm(
           picture, channels, x.elements, scales.elements, shifts.elements, epsilon, range, y.elements, mean.elements,
           variance.elements, CInt(block))
@@ -37,7 +37,7 @@ extension Compiler {
       let (dscale, dshift) = (scale.gradientBuffer!, shift.gradientBuffer!)
       let buffers = [x, scales, shifts, mean, variance, dy, dscale, dshift, dx]
       program.add("\(name) gradient", buffers, inPlace: (dy, dx)) { _ in
-        Engine.parallel(Int(picture.blocks)) { block in
+        OpenMP.parallel(Int(picture.blocks)) { block in
           gx_batch_norm_gradient(
             picture, channels, x.elements, scales.elements, shifts.elements, mean.elements, variance.elements, epsilon,
             range, dy.elements, dx.elements, dscale.elements, dshift.elements, CInt(block))
@@ -67,7 +67,7 @@ extension Compiler {
       stride_width: CInt(window.stride.width), top: CInt(window.padding.height), left: CInt(window.padding.width))
     let flops = 2 * Double(sizes(place).reduce(1, *) * kernel.height * kernel.width)
     program.add("convolution by weights", [x, dy, dw], flops: flops) { _ in
-      Engine.parallel(Int(source.blocks)) { block in
+      OpenMP.parallel(Int(source.blocks)) { block in
         gx_depthwise_weights_gradient(source, x.elements, result, dy.elements, taps, dw.elements, CInt(block))
       }
     }

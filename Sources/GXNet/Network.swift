@@ -46,32 +46,32 @@ public final class Network {
   ///   - frozen: names of nodes that are computed as in inference even in training: batch normalisation uses its
   ///     running statistics, weights stay as they are. Nothing that they read may learn.
   ///   - watching: name of a node of an inference network whose value and gradient are wanted: see `watched`.
-  ///   - twin: a network of the same graph, precision and number of threads, whose weights this one computes with, too.
+  ///   - sharing: a network of the same graph, precision and number of threads, whose weights this one computes with, too.
   ///   - threads: for this and all later work of the calling thread; nil leaves it to OpenMP (all cores,
   ///     or `OMP_NUM_THREADS`). In inference of a batch each takes one picture after another. Else they meet after
   ///     every layer, so that on a busy machine several networks of one thread each get more done.
   /// - Throws: if the graph is not complete, or memory or a limit is exceeded.
   public init(
     graph: Graph, batch: Int, training: Bool, precision: Precision = .f32, frozen: Set<String> = [],
-    watching: String? = nil, twin: Network? = nil, threads: Int? = nil
+    watching: String? = nil, sharing weights: Network? = nil, threads: Int? = nil
   ) throws {
-    precondition(!training || watching == nil && twin == nil, "only inference can be watched, or share its weights")
-    if let threads { Engine.setThreads(max(threads, 1)) }
-    let threads = Engine.threads
+    precondition(!training || watching == nil && weights == nil, "only inference can be watched, or share its weights")
+    if let threads { OpenMP.setThreads(max(threads, 1)) }
+    let threads = OpenMP.threads
     self.threads = threads
     guard batch >= 1, batch <= Graph.sizeLimit else { throw GXError("batch \(batch) is not in 1...\(Graph.sizeLimit)") }
     if training || batch == 1 || watching != nil {
       compiled = try Compiler(
         graph, batch: batch, training: training, precision: precision, frozen: frozen, watching: watching,
-        twin: twin?.compiled)
+        sharing: weights?.compiled)
       lanes = []
       buffers = (compiled.input, compiled.logits)
     } else {
-      lanes = try Engine.alone {
-        let first = try Compiler(graph, batch: 1, training: false, precision: precision, twin: twin?.compiled)
+      lanes = try OpenMP.alone {
+        let first = try Compiler(graph, batch: 1, training: false, precision: precision, sharing: weights?.compiled)
         return try [first]
           + (1..<min(threads, batch)).map { _ in
-            try Compiler(graph, batch: 1, training: false, precision: precision, twin: first)
+            try Compiler(graph, batch: 1, training: false, precision: precision, sharing: first)
           }
       }
       compiled = lanes[0]
@@ -105,10 +105,10 @@ public final class Network {
   }
 
   /// How many threads networks of the calling thread use.
-  public static var threads: Int { Engine.threads }
+  public static var threads: Int { OpenMP.threads }
 
   /// How many threads all networks use from now on that the calling thread builds or runs.
-  public static func setThreads(_ count: Int) { Engine.setThreads(count) }
+  public static func setThreads(_ count: Int) { OpenMP.setThreads(count) }
 
   /// Bytes for activations and their gradients, without weights.
   public var activationBytes: Int { compiled.program.arenaBytes * max(lanes.count, 1) }
@@ -139,7 +139,7 @@ public final class Network {
     let next = Atomic(0)
     let failure = Mutex<(any Error)?>(nil)
     let output = buffers.output.floats
-    Engine.parallel(lanes.count) { lane in
+    OpenMP.parallel(lanes.count) { lane in
       let lane = lanes[lane]
       let (picture, result) = (lane.input.floats, lane.logits.floats)
       do {

@@ -25,7 +25,7 @@ struct NativeArray {
     _ from: Layout, _ source: UnsafeMutablePointer<Float>, _ to: Layout, _ destination: UnsafeMutablePointer<Float>
   ) throws {
     if from == to { return destination.update(from: source, count: from.byteCount / MemoryLayout<Float>.stride) }
-    try Engine.alone {
+    try OpenMP.alone {
       let reorder = try Primitive.reorder(from: from, to: to)
       let scratchpad = try Buffer.pinned(reorder.layout(Argument.scratchpad))
       try reorder.call([
@@ -95,6 +95,6 @@ extension [Parameter] {
       let count = self[place].values.count
       return stride(from: 0, to: count, by: size).map { (place, $0..<Swift.min($0 + size, count)) }
     }
-    Engine.parallel(pieces.count) { body(pieces[$0].0, pieces[$0].1) }
+    OpenMP.parallel(pieces.count) { body(pieces[$0].0, pieces[$0].1) }
   }
 }

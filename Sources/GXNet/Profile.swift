@@ -1,4 +1,4 @@
-import CSystem
+import CKernels
 import GXCore
 
 /// Where the time goes: a row for each step of a network's program, in its order, and for what is done besides.

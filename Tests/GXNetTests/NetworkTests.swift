@@ -112,7 +112,7 @@ import Testing
     var random = Random(seed: 5)
     for batch in [1, 3] {
       let network = try Network(graph: small(), batch: batch, training: false, threads: 2)
-      let twin = try Network(graph: small(), batch: batch, training: false, twin: network, threads: 2)
+      let twin = try Network(graph: small(), batch: batch, training: false, sharing: network, threads: 2)
       for _ in 0..<2 {  // what is loaded into one later is the other's, too
         let tensors = try small().initialWeights(random: &random)
         try network.load(Dictionary(uniqueKeysWithValues: tensors.map { ($0.name, $0.tensor) }))

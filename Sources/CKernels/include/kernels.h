@@ -37,4 +37,8 @@ void gx_batch_norm_gradient(
     const float *variance, float epsilon, gx_range range, const float *dy, float *dx, float *dscale, float *dshift,
     int at);
 
+/// Multiplies and adds in registers alone, on the widest vectors that the processor has, as fast as a core can; returns
+/// how many floating-point operations that were. `result` keeps the compiler from leaving them out.
+double gx_multiply_adds(long rounds, volatile float *result);
+
 #endif
