@@ -1,5 +1,6 @@
 import GXCore
 import GXImage
+import GXMetrics
 import GXModel
 import GXNet
 import GXStream

@@ -54,56 +54,39 @@ public struct Calibration: Equatable, Sendable {
 
   /// - Throws: `GXError` that names the field at fault.
   public init(json: JSON) throws(GXError) {
-    guard let fields = json.objectValue else { throw GXError("is no JSON object") }
-    func number(
-      _ object: JSONObject, _ name: String, _ place: String = "", in range: ClosedRange<Double>
-    ) throws(GXError) -> Double {
-      guard let value = object[name]?.doubleValue, range.contains(value) else {
-        throw GXError("field '\(place)\(name)' is no number from \(range.lowerBound) to \(range.upperBound)")
-      }
-      return value
-    }
-    func numbers(_ name: String, _ count: Int) throws(GXError) -> [Double] {
-      let values = fields[name]?.arrayValue?.compactMap(\.doubleValue) ?? []
-      guard values.count == count, values.allSatisfy(\.isFinite) else {
-        throw GXError("field '\(name)' is no list of a number for each class")
-      }
-      return values
-    }
-    let names = fields["classes"]?.arrayValue?.compactMap(\.stringValue) ?? []
-    guard names.count >= 2, Set(names).count == names.count, names.count == fields["classes"]?.arrayValue?.count else {
-      throw GXError("field 'classes' is no list of two or more different names")
-    }
+    var fields = try JSONFields(json, "calibration")
+    let names = try fields.required("classes", .list(.string, count: 2...Int.max))
+    guard Set(names).count == names.count else { throw GXError("calibration: \"classes\" has a name twice") }
     classes = names
-    scaling =
-      fields["scale"] == nil
-      ? .temperature(try number(fields, "temperature", in: 1e-300...1e300))
-      : .vector(scale: try numbers("scale", names.count), bias: try numbers("bias", names.count))
-    if let sets = fields["conformal"] {
-      let object = sets.objectValue ?? [:]
-      guard let score = object["method"]?.stringValue.flatMap(ConformalSets.Score.init(rawValue:)) else {
-        throw GXError("field 'conformal.method' is none of lac, aps")
-      }
-      conformal = ConformalSets(
-        score: score, coverage: try number(object, "coverage", "conformal.", in: 0...1),
-        threshold: try number(object, "threshold", "conformal.", in: 0...1))
+    let numbers = JSONKind.list(.number, count: names.count...names.count)
+    if fields.has("scale") {
+      scaling = .vector(scale: try fields.required("scale", numbers), bias: try fields.required("bias", numbers))
+    } else {
+      scaling = .temperature(try fields.required("temperature", .number.restricted("a number above 0") { $0 > 0 }))
     }
-    if let object = fields["abstention"] {
-      abstention = Abstention(
-        precision: try number(object.objectValue ?? [:], "precision", "abstention.", in: 0...1),
-        threshold: try number(object.objectValue ?? [:], "threshold", "abstention.", in: 0...1))
+    guard scaling.isFinite(forLogitsUpTo: Self.largestLogit) else {
+      throw GXError("calibration: its numbers are too large: not all logits stay finite")
     }
-    if let text = fields["classifier"] {
-      guard let name = text.stringValue.flatMap(ClassifierName.init) else {
-        throw GXError("field 'classifier' is \(text.text.prefix(80)), not like 0123456789abcdef/none")
-      }
-      classifier = name
+    conformal = try fields.optionalFields("conformal").map { (sets) throws(GXError) in
+      var sets = sets
+      return ConformalSets(
+        score: try sets.required("method", .choice(ConformalSets.Score.self)),
+        coverage: try sets.required("coverage", .number(in: 0...1)),
+        threshold: try sets.required("threshold", .number(in: 0...1)))
     }
-    others = fields
-    for name in ["classes", "temperature", "scale", "bias", "conformal", "abstention", "classifier"] {
-      others[name] = nil
+    abstention = try fields.optionalFields("abstention").map { (fields) throws(GXError) in
+      var fields = fields
+      return Abstention(
+        precision: try fields.required("precision", .number(in: 0...1)),
+        threshold: try fields.required("threshold", .number(in: 0...1)))
     }
+    let name = JSONKind("like 0123456789abcdef/none") { $0.stringValue.flatMap(ClassifierName.init) }
+    classifier = try fields.optional("classifier", name)
+    others = fields.rest
   }
+
+  /// The logits that a calibration must not turn into an infinity: all that a network can give.
+  private static let largestLogit = Double(Float.greatestFiniteMagnitude)
 
   /// Reads a file.
   /// - Throws: `GXError` that names it, and the field at fault.

@@ -66,47 +66,41 @@ public struct Model: Sendable {
     }
     let json: JSON
     do { json = try JSON(parsing: text) } catch { throw error.at("metadata '\(Self.metadataKey)'") }
-    guard var fields = json.objectValue else { throw GXError("metadata '\(Self.metadataKey)' is no JSON object") }
-    func take(_ name: String) throws(GXError) -> JSON {
-      guard let value = fields[name] else { throw GXError("model: field '\(name)' is missing") }
-      fields[name] = nil
-      return value
-    }
-    guard let version = try take("version").intValue, version >= 1 else {
-      throw GXError("model: field 'version' is no positive integer")
-    }
+    var fields = try JSONFields(json, "model")
+    let version = try fields.required("version", .int(in: 1...Int.max))
     guard version <= Self.version else {
       throw GXError("model is of version \(version); this gx reads up to \(Self.version)")
     }
-    guard let classes = try take("classes").arrayValue, classes.allSatisfy({ $0.stringValue != nil }) else {
-      throw GXError("model: field 'classes' is no list of names")
-    }
-    self.classes = classes.map { $0.stringValue! }
-    guard self.classes.count >= 2, Set(self.classes).count == self.classes.count else {
-      throw GXError("model: field 'classes' needs two or more different names")
-    }
-    guard let input = try take("input").arrayValue?.map(\.intValue), input.count == 3,
-      input.allSatisfy({ $0 ?? 0 > 0 })
-    else { throw GXError("model: field 'input' is no [height, width, channels]") }
-    self.input = input.map { $0! }
-    guard let ops = try take("ops").arrayValue else { throw GXError("model: field 'ops' is no list") }
-    self.ops = ops
-    training = try take("training").objectValue ?? [:]
-    guard let views = (fields["tta"] ?? .string(Views.one.rawValue)).stringValue.flatMap(Views.init(rawValue:)) else {
-      throw GXError("model: field 'tta' is none of \(Views.grammar)")
-    }
-    self.views = views
-    guard let card = (fields["card"] ?? [:]).objectValue else { throw GXError("model: field 'card' is no object") }
-    self.card = card
+    classes = try fields.required("classes", .list(.string, count: 2...Int.max))
+    guard Set(classes).count == classes.count else { throw GXError("model: \"classes\" has a name twice") }
+    input = try fields.required(
+      "input", .list(.int, count: 3...3).restricted("[height, width, channels]") { $0.allSatisfy { $0 > 0 } })
+    ops = try fields.required("ops", .list(.any))
+    training = try fields.required("training", .object)
+    views = try fields.optional("tta", JSONKind("one of \(Views.grammar)") { $0.stringValue.flatMap(Views.init) }) ?? .one
+    card = try fields.optional("card", .object) ?? [:]
     do throws(GXError) {
-      calibration = try fields["calibration"].map { json throws(GXError) in try Calibration(json: json) }
+      calibration = try fields.optional("calibration", .any).map { (json) throws(GXError) in try Calibration(json: json) }
     } catch {
-      throw error.at("model: calibration")
+      throw error.at("model")
     }
-    for name in ["tta", "calibration", "card"] { fields[name] = nil }
-    do { graph = try Graph(json: try take("graph")) } catch { throw GXError("model: graph: \(error)") }
-    others = fields
+    let network = try fields.required("graph", .any)
+    do { graph = try Graph(json: network) } catch { throw GXError("model: graph: \(error)") }
+    others = fields.rest
     weights = file.tensors
+    try checkWeights()
+  }
+
+  /// NaN passes through a rectifier as 0, so that numbers that are none would end as a plausible answer.
+  private func checkWeights() throws(GXError) {
+    for (name, tensor) in weights {
+      do throws(GXError) { try tensor.checkFinite() } catch { throw error.at("tensor \(name)") }
+    }
+    let variances = Set(
+      graph.nodes.indices.flatMap(graph.weights).filter { $0.role == .runningVariance }.map(\.name))
+    for (name, tensor) in weights where variances.contains(name) && tensor.floats().contains(where: { $0 < 0 }) {
+      throw GXError("tensor \(name): a variance is below 0")
+    }
   }
 
   // MARK: Writing

@@ -125,20 +125,22 @@ final class Service: Application, Sendable {
   private func picture(
     _ head: RequestHead, _ reception: Reception, _ work: @escaping @Sendable ([UInt8]) -> Response
   ) -> Intake {
+    if let coding = head.contentCoding { return .answer(reception.packed(coding)) }
     do throws(GXError) {
-      var form: Multipart?
+      let source: PictureReader.Source
       switch head.mediaType {
-      case "multipart/form-data": form = try reception.form(head)
-      // A form without a file, as the original takes it; and nothing at all.
-      case "application/x-www-form-urlencoded", nil:
-        return .read(PictureReader(reception, form: nil, isNoPicture: true, work: work))
-      case "application/octet-stream": break
+      case "multipart/form-data": source = .form(try reception.form(head))
+      // What curl and others say of any body where nobody tells them better.
+      case "application/x-www-form-urlencoded", nil: source = .unknown
       case .some(let type):
-        guard type.hasPrefix("image/") else { return .answer(reception.unsupported("a form, or a picture as it is")) }
+        guard type.hasPrefix("image/") || type == "application/octet-stream" else {
+          return .answer(reception.unsupported(head, Reception.ways))
+        }
+        source = .body
       }
-      let limit = PictureReader.limit(settings, isForm: form != nil)
-      if head.contentLength ?? 0 > limit { return .answer(reception.tooLarge(limit, "The body")) }
-      return .read(PictureReader(reception, form: form, work: work))
+      let reader = PictureReader(reception, source, work: work)
+      if head.contentLength ?? 0 > reader.limit { return .answer(reception.tooLarge(reader.limit, "The body")) }
+      return .read(reader)
     } catch {
       return .answer(reception.malformed(error))
     }
@@ -149,14 +151,20 @@ final class Service: Application, Sendable {
     let batch = BatchWork(
       reception: reception, work: { [self] id, file in row(id, file, model) },
       charge: { access.charge(tag.client, key: tag.key) })
+    if let coding = head.contentCoding { return .answer(reception.packed(coding)) }
     if head.contentLength ?? 0 > settings.batchBytes {
       return .answer(reception.tooLarge(settings.batchBytes, "The body"))
     }
     do throws(GXError) {
       switch head.mediaType {
       case "multipart/form-data": return .read(FormBatchReader(batch, form: try reception.form(head)))
-      case "application/x-tar": return .read(ArchiveReader(batch, archives: archives))
-      default: return .answer(reception.unsupported("a form, or a tar as application/x-tar"))
+      // A tar, whatever its sender's program says of a body where nobody tells it better.
+      case "application/x-tar", "application/octet-stream", "application/x-www-form-urlencoded", nil:
+        return .read(ArchiveReader(batch, archives: archives))
+      default:
+        return .answer(
+          reception.unsupported(
+            head, "a form (Content-Type: multipart/form-data) or a tar archive (Content-Type: application/x-tar)"))
       }
     } catch {
       return .answer(reception.malformed(error))
