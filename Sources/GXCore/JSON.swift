@@ -12,6 +12,19 @@ public enum JSON: Equatable, Sendable {
   /// The deepest nesting that is read.
   public static let depthLimit = 64
 
+  /// Texts are equal where their bytes are, numbers where they are written alike.
+  public static func == (a: JSON, b: JSON) -> Bool {
+    switch (a, b) {
+    case (.null, .null): true
+    case (.bool(let a), .bool(let b)): a == b
+    case (.number(let a), .number(let b)): a == b
+    case (.string(let a), .string(let b)): a.hasSameBytes(as: b)
+    case (.array(let a), .array(let b)): a == b
+    case (.object(let a), .object(let b)): a == b
+    default: false
+    }
+  }
+
   public static func int(_ value: Int) -> JSON { .number(String(value)) }
 
   /// The shortest text that reads back as the same value; `null` where it is not finite.
@@ -21,8 +34,6 @@ public enum JSON: Equatable, Sendable {
   private static func trim(_ text: String) -> String { text.hasSuffix(".0") ? String(text.dropLast(2)) : text }
 
   public var stringValue: String? { if case .string(let s) = self { s } else { nil } }
-  /// A name, or a number (a class index, say) by its digits; nil for anything else.
-  public var nameValue: String? { if case .number(let digits) = self { digits } else { stringValue } }
   public var boolValue: Bool? { if case .bool(let b) = self { b } else { nil } }
   public var doubleValue: Double? { if case .number(let n) = self { Double(n) } else { nil } }
   public var arrayValue: [JSON]? { if case .array(let a) = self { a } else { nil } }
@@ -65,9 +76,9 @@ public struct JSONObject: Equatable, Sendable, ExpressibleByDictionaryLiteral, S
   public func makeIterator() -> IndexingIterator<[(key: String, value: JSON)]> { fields.makeIterator() }
 
   public subscript(key: String) -> JSON? {
-    get { fields.first { $0.key == key }?.value }
+    get { fields.first { $0.key.hasSameBytes(as: key) }?.value }
     set {
-      let place = fields.firstIndex { $0.key == key }
+      let place = fields.firstIndex { $0.key.hasSameBytes(as: key) }
       switch (place, newValue) {
       case (let i?, let value?): fields[i].value = value
       case (let i?, nil):
@@ -83,7 +94,7 @@ public struct JSONObject: Equatable, Sendable, ExpressibleByDictionaryLiteral, S
   public mutating func merge(_ other: JSONObject) { for (key, value) in other { self[key] = value } }
 
   public static func == (a: JSONObject, b: JSONObject) -> Bool {
-    a.fields.elementsEqual(b.fields) { $0.key == $1.key && $0.value == $1.value }
+    a.fields.elementsEqual(b.fields) { $0.key.hasSameBytes(as: $1.key) && $0.value == $1.value }
   }
 }
 
@@ -223,7 +234,7 @@ private struct JSONParser {
   mutating func object(depth: Int) throws(GXError) -> JSONObject {
     at += 1
     var fields: [(String, JSON)] = []
-    var places: [String: Int] = [:]
+    var places: [Name: Int] = [:]
     var repeated: Int?
     skipSpace()
     if byte == UInt8(ascii: "}") {
@@ -237,12 +248,13 @@ private struct JSONParser {
       skipSpace()
       try take(":")
       let value = try self.value(depth: depth + 1)
+      let name = Name(key)
       // The last of equal names counts, as in most readers.
-      if let place = places[key] {
+      if let place = places[name] {
         fields[place].1 = value
         repeated = place
       } else {
-        places[key] = fields.count
+        places[name] = fields.count
         fields.append((key, value))
       }
       skipSpace()

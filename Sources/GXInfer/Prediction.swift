@@ -1,6 +1,7 @@
 import GXCore
 import GXMetrics
 import GXModel
+import GXStream
 import Glibc
 
 /// What one model or several say of a picture. Lists are in the order of `classes`; all numbers are finite.
@@ -65,23 +66,23 @@ extension Prediction {
   /// `probabilities` by class, and where there are such `set`, `entropy`, `mutual_information` and `calibrated`. What an
   /// earlier prediction had of them is gone.
   /// - Parameter classifier: What predicted it, where `logits` are wanted too.
-  public func write(to row: inout JSONObject, logitsOf classifier: String? = nil) {
+  public func write(to row: inout Row, logitsOf classifier: String? = nil) {
     func byClass(_ values: [Float]) -> JSON {
       var object = JSONObject()
       for (name, value) in zip(classes, values) { object[name] = .float(value) }
       return .object(object)
     }
     let abstains = isUncertain == true
-    row["prediction"] = abstains ? .null : .string(name)
-    row["reason"] = abstains ? "uncertain" : nil
-    row["confidence"] = .float(confidence)
-    row["probabilities"] = byClass(probabilities)
-    row["set"] = set.map { .array($0.map { .string(classes[$0]) }) }
-    row["entropy"] = disagreement.map { .double($0.entropy) }
-    row["mutual_information"] = disagreement.map { .double($0.mutualInformation) }
-    row["calibrated"] = isCalibrated ? true : nil
-    row["logits"] = classifier.map { _ in byClass(logits) }
-    row["classifier"] = classifier.map(JSON.string)
+    row.prediction = abstains ? nil : name
+    row[.reason] = abstains ? .string(Row.uncertain) : nil
+    row[.confidence] = .float(confidence)
+    row[.probabilities] = byClass(probabilities)
+    row[.set] = set.map { .array($0.map { .string(classes[$0]) }) }
+    row[.entropy] = disagreement.map { .double($0.entropy) }
+    row[.mutualInformation] = disagreement.map { .double($0.mutualInformation) }
+    row[.calibrated] = isCalibrated ? true : nil
+    row[.logits] = classifier.map { _ in byClass(logits) }
+    row[.classifier] = classifier.map(JSON.string)
   }
 }
 
