@@ -84,7 +84,12 @@ extension Arguments {
 /// - Parameter map: false where records are held for long: views would keep the file's pages in memory.
 public func standardRecords(map: Bool = true) throws -> RecordReader {
   if isatty(STDIN_FILENO) == 1 { throw UsageError("stdin is a terminal; a tensor stream was expected") }
-  return RecordReader(ByteSource(map: map))
+  return tensorStream(ByteSource(map: map))
+}
+
+/// A tensor stream's records. What the reader itself finds wrong with one is told on stderr.
+public func tensorStream(_ source: ByteSource) -> RecordReader {
+  RecordReader(source) { Log.error("\($0.id): \($0.error ?? "")") }
 }
 
 /// Counts of what passed, and the exit status that follows from them and `--max-errors`.

@@ -155,16 +155,16 @@ extension Ensemble {
   /// - Parameter name: the classifier's, where `logits` are wanted.
   /// - Throws: `GXError` where the record was prepared otherwise than a model wants, or does not say how.
   public func row(of record: Record, logitsOf name: String? = nil) throws -> JSONObject {
-    var row = record.meta
-    row["ops"] = nil
-    guard record.error == nil else { return row }
+    var row = Row(record.meta)
+    row.ops = nil
+    guard record.error == nil else { return row.fields }
     let steps = try steps(for: record)
     do {
       guard let picture = record.tensor else { throw GXError("has no pixels") }
       try classify(picture, after: steps).write(to: &row, logitsOf: name)
     } catch {
-      row["error"] = .string("\(error)")
+      row.error = "\(error)"
     }
-    return row
+    return row.fields
   }
 }

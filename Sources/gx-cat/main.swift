@@ -63,7 +63,7 @@ func records(of path: String, meta: String?) throws -> () throws -> Record? {
   let source = try ByteSource.open(path)
   guard try source.peek(6).prefix(6).elementsEqual([0x93] + Array("NUMPY".utf8)) else {
     if meta != nil { throw UsageError("--meta goes with a .npy; \(path) is none") }
-    return RecordReader(source).next
+    return tensorStream(source).next
   }
   let rows = try NpyRows(source)
   let fields = try meta.map { NDJSONReader(try ByteSource.open($0)) }

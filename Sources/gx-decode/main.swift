@@ -74,7 +74,7 @@ func standardItems(root: String?) throws -> () throws -> Item? {
     }
   }
   guard start.first(where: { ![0x20, 0x09, 0x0a, 0x0d].contains($0) }) == UInt8(ascii: "{") else {
-    let reader = RecordReader(source)
+    let reader = tensorStream(source)
     return { try reader.next().map { Item(record: $0) } }
   }
   return manifestItems(NDJSONReader(source), root: root)

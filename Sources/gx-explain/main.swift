@@ -119,7 +119,6 @@ func explained(
   _ record: Record, _ explainer: Explainer, class name: String?, isOverlaid: Bool
 ) throws -> Record {
   var result = record
-  if isOverlaid { result.key = Key.path(record.key) }
   guard record.error == nil else { return result }
   let steps = try explainer.steps(for: record)
   do {
@@ -127,7 +126,9 @@ func explained(
     let explanation = try explainer.explain(picture, after: steps, class: name)
     let (map, peak) = try explanation.spread(over: picture, after: steps)
     let method = explainer.method.name
-    explanation.prediction.write(to: &result.meta)
+    var row = Row(result.meta)
+    explanation.prediction.write(to: &row)
+    result.meta = row.fields
     var all = result.meta["explained"]?.objectValue ?? [:]
     all[method] = [
       "class": .string(explanation.explained), "node": .string(explainer.node), "peak": .float(peak),

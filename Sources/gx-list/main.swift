@@ -148,11 +148,11 @@ func refuseRepeats(in entries: inout [Entry], _ table: LabelTable) {
 /// Entries with their ids: the path below the folder, without extension where that is enough to tell pictures apart.
 func ids(of pictures: [Picture], single: Bool) -> [Entry] {
   let names = pictures.map { single ? $0.relative : $0.path }
-  var counts: [String: Int] = [:]
-  for name in names { counts[Key.id(path: name), default: 0] += 1 }
+  var counts: [[UInt8]: Int] = [:]  // bytes: in two normal forms of Unicode it is two names
+  for name in names { counts[Array(Key.id(path: name).utf8), default: 0] += 1 }
   return zip(pictures, names).map { picture, name in
     let id = Key.id(path: name)
-    return Entry(id: counts[id] == 1 ? id : name, path: picture.path, error: picture.error)
+    return Entry(id: counts[Array(id.utf8)] == 1 ? id : name, path: picture.path, error: picture.error)
   }
 }
 

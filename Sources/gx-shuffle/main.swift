@@ -40,7 +40,7 @@ command.main { arguments in
 
 func wholeShuffle(seed: UInt64, folder: String?, to output: Output, _ tally: inout Tally) throws {
   let input = try SeekableInput(folder: folder)
-  let reader = RecordReader(input.source())
+  let reader = tensorStream(input.source())
   var places: [(order: UInt64, range: Range<Int>)] = []
   while let record = try reader.next() {
     var random = Random(seed: seed, id: record.id, copy: record.copy)

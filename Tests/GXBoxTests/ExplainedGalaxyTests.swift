@@ -3,10 +3,8 @@ import GXCore
 import GXImage
 import GXInfer
 import GXModel
-import GXNet
 import GXStream
 import GXSynth
-import GXTrain
 import Testing
 
 /// The model in the box tells where in a rendered galaxy it sees its classes.

@@ -1,10 +1,9 @@
 import GXBox
 import GXCore
 import GXInfer
-import GXModel
 import Testing
 
-@testable import GXTrain
+@testable import GXModel
 
 @Suite struct ModelInTheBoxTests {
   @Test func isAWorkingModelOfTheFourClasses() throws {

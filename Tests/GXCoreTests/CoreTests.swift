@@ -1,49 +1,6 @@
 import GXCore
 import Testing
 
-@Suite struct KeyTests {
-  @Test(arguments: [
-    "M31", "J0946.5+01", "a/b.c/NGC 1.fits", "50%", "%2E", "ü.é", "../../etc", "/abs", "a//b", "x@1", "a\nb",
-  ])
-  func escapeIsReversible(_ id: String) {
-    let key = Key.escape(id)
-    #expect(Key.unescape(key) == id)
-    #expect(!key.contains(".") && !key.contains("@") && !key.hasPrefix("/") && !key.contains("//"))
-  }
-
-  @Test func randomNamesSurvive() {
-    var random = Random(seed: 1)
-    for _ in 0..<2000 {
-      let id = String(
-        String.UnicodeScalarView((0..<random.below(20)).map { _ in Unicode.Scalar(random.below(0x250) + 1)! }))
-      #expect(Key.unescape(Key.escape(id)) == id)
-    }
-  }
-
-  @Test func idIsThePathWithoutExtension() {
-    #expect(Key.id(path: "./img/M31.jpg") == "img/M31")
-    #expect(Key.id(path: "J0946.5+01.png") == "J0946.5+01")
-    #expect(Key.id(path: "a.b/c") == "a.b/c")
-    #expect(Key.id(path: ".hidden") == ".hidden")
-  }
-
-  /// The keys that gx makes are their own paths; no key leaves the folder, and none takes another's place.
-  @Test func pathsStayInside() {
-    for key in ["M31", "a/b", Key.escape("J0946.5+01"), Key.copy(Key.escape("/x/M31@1.0"), 12)] {
-      #expect(Key.path(key) == key)
-    }
-    let foreign = ["../x", "/etc/x", "a/../../b", "a//b", "d.1/x", "50%", "a@b", "M31@1@2", "@1", "x\\y", "\u{0}"]
-    for key in foreign {
-      let path = Key.path(key)
-      let parts = path.split(separator: "/", omittingEmptySubsequences: false)
-      #expect(
-        !parts.contains { ["", ".", ".."].contains($0) } && !path.contains("\\") && !path.contains("\u{0}"), "\(path)")
-      #expect(Key.unescape(path) == key)
-    }
-    #expect(Set(foreign.map(Key.path)).count == foreign.count)
-  }
-}
-
 @Suite struct RandomTests {
   /// The published algorithm (prng.di.unimi.it), worked out apart from this code, SplitMix64-seeded from 0 and 42.
   @Test func followsTheReference() {

@@ -63,7 +63,7 @@ import Testing
       let steps = try ensemble.steps(for: record("r", tensor: picture))
       let explanation = try explainer.explain(picture, after: steps)
       let (mine, expected) = (explanation.prediction, try ensemble.classify(picture, after: steps))
-      var rows: (JSONObject, JSONObject) = ([:], [:])
+      var rows: (Row, Row) = ([:], [:])
       mine.write(to: &rows.0, logitsOf: "x")
       expected.write(to: &rows.1, logitsOf: "x")
       #expect(rows.0 == rows.1 && explanation.explained == expected.name)

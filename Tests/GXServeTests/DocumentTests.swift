@@ -1,5 +1,4 @@
 import GXCore
-import GXCommand
 import GXMetrics
 import GXModel
 import Testing

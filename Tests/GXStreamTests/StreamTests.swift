@@ -32,10 +32,10 @@ enum Stream {
     return records
   }
 
-  static func write(_ records: [Record], finish: Bool = true) throws -> [UInt8] {
+  static func write(_ records: [Record], finish: Bool = true, immediate: Bool = false) throws -> [UInt8] {
     let descriptor = file([])
     defer { close(descriptor) }
-    let sink = ByteSink(descriptor: descriptor)
+    let sink = ByteSink(descriptor: descriptor, immediate: immediate)
     let writer = RecordWriter(sink)
     for record in records { try writer.write(record) }
     if finish { try writer.finish() } else { try sink.flush() }
