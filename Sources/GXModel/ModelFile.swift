@@ -72,15 +72,17 @@ public struct Model: Sendable {
       throw GXError("model is of version \(version); this gx reads up to \(Self.version)")
     }
     classes = try fields.required("classes", .list(.string, count: 2...Int.max))
-    guard Set(classes).count == classes.count else { throw GXError("model: \"classes\" has a name twice") }
+    guard Set(classes.map { Name($0) }).count == classes.count else { throw GXError("model: \"classes\" has a name twice") }
     input = try fields.required(
       "input", .list(.int, count: 3...3).restricted("[height, width, channels]") { $0.allSatisfy { $0 > 0 } })
     ops = try fields.required("ops", .list(.any))
     training = try fields.required("training", .object)
-    views = try fields.optional("tta", JSONKind("one of \(Views.grammar)") { $0.stringValue.flatMap(Views.init) }) ?? .one
+    views =
+      try fields.optional("tta", JSONKind("one of \(Views.grammar)") { $0.stringValue.flatMap(Views.init) }) ?? .one
     card = try fields.optional("card", .object) ?? [:]
     do throws(GXError) {
-      calibration = try fields.optional("calibration", .any).map { (json) throws(GXError) in try Calibration(json: json) }
+      calibration = try fields.optional("calibration", .any).map { (json) throws(GXError) in try Calibration(json: json)
+      }
     } catch {
       throw error.at("model")
     }

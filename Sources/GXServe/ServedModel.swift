@@ -82,7 +82,7 @@ public final class ServedModel: Sendable {
   /// - Throws: `GXError` as `classify`, and `Unexplained`.
   func explain(_ file: [UInt8], class name: String?, maxPixels: Int) throws -> ShownExplanation {
     guard let explainer else { throw Unexplained.model }
-    if let name, !classes.contains(name) { throw Unexplained.noClass }
+    if let name, !classes.contains(name: name) { throw Unexplained.noClass }
     let picture = try decoded(file, maxPixels: maxPixels)
     return ShownExplanation(
       explanation: try explainer.explain(picture, after: steps, class: name), method: explainer.method.name,

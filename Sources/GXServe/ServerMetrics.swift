@@ -17,7 +17,7 @@ final class ServerMetrics: @unchecked Sendable {
   private var requests: [RouteStatus: Int] = [:]
   private var latencies: [String: Histogram] = [:]
   private var rejections: [Rejection: Int] = [:]
-  private var pictures: [String: Int] = [:]
+  private var pictures: [Name: Int] = [:]
   private var failedPictures = 0
   private var reloads = (done: 0, failed: 0)
   private var gauges: [(name: String, help: String, read: @Sendable () -> Int)] = []
@@ -40,7 +40,7 @@ final class ServerMetrics: @unchecked Sendable {
   /// A picture and the class it got; nil where it failed.
   func count(picture galaxyClass: String?) {
     monitor.locked {
-      if let galaxyClass { pictures[galaxyClass, default: 0] += 1 } else { failedPictures += 1 }
+      if let galaxyClass { pictures[Name(galaxyClass), default: 0] += 1 } else { failedPictures += 1 }
     }
   }
 
@@ -87,7 +87,7 @@ final class ServerMetrics: @unchecked Sendable {
       }
       head("gx_pictures_total", "counter", "Pictures classified, by class.")
       for (name, count) in pictures.sorted(by: { $0.key < $1.key }) {
-        out += "gx_pictures_total{class=\"\(escaped(name))\"} \(count)\n"
+        out += "gx_pictures_total{class=\"\(escaped(name.text))\"} \(count)\n"
       }
       head("gx_pictures_failed_total", "counter", "Pictures that could not be classified.")
       out += "gx_pictures_failed_total \(failedPictures)\n"

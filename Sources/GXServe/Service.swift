@@ -14,7 +14,8 @@ final class Service: Application, Sendable {
   private let archives: ClassifyQueue
   private let budget: Budget
 
-  init(_ model: ServedModel, _ keys: KeyStore, _ settings: Settings, _ log: AccessLog, files: [StaticFile], isTLS: Bool) {
+  init(_ model: ServedModel, _ keys: KeyStore, _ settings: Settings, _ log: AccessLog, files: [StaticFile], isTLS: Bool)
+  {
     self.model = Live(model)
     self.settings = settings
     self.log = log

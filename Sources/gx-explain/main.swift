@@ -36,7 +36,9 @@ let command = Command(
     Option("class", "c", "NAME", "the class to look for evidence of [what each picture is classified as]"),
     Option("method", nil, "WHAT", "gradcam, hirescam or occlusion [gradcam]"),
     Option("node", nil, "NAME", "of gradcam and hirescam: look at this node of the graph [the last feature map]"),
-    Option("patch", nil, "PIXELS", "of occlusion: the side of the square that covers, in the model's pixels [a fifth of the shorter side]"),
+    Option(
+      "patch", nil, "PIXELS",
+      "of occlusion: the side of the square that covers, in the model's pixels [a fifth of the shorter side]"),
     Option("stride", nil, "PIXELS", "of occlusion: the step from one place to the next [half of the patch]"),
     Option("overlay", nil, "FOLDER", "write FOLDER/KEY.png, the map over the picture, and gx-infer's rows to stdout"),
     Option("tar", "t", nil, "write a tar of such PNGs instead of tensors"),

@@ -69,8 +69,9 @@ import Testing
   /// A tar by curl's default type, too.
   @Test func aTarByAnyDefaultTypeIsOne() throws {
     let tar = try Run.shell("tar c pictures", in: galaxies.scratch.url).stdout
-    for headers in [["Content-Type": "application/x-www-form-urlencoded"], [:], ["Content-Type": "application/octet-stream"]]
-    {
+    for headers in [
+      ["Content-Type": "application/x-www-form-urlencoded"], [:], ["Content-Type": "application/octet-stream"],
+    ] {
       let answer = try post(headers, tar, to: "/api/classify/batch")
       #expect(answer.status == 200 && answer.rows.count == 8, "\(answer.text)")
       #expect(try post(headers, picture, to: "/api/classify/batch").status == 400)
@@ -158,7 +159,8 @@ import Testing
     #expect((answer["all_predictions"] as? [[String: Any]])?.compactMap { $0["class"] as? String }.sorted() == names)
     for name in names {
       let explained = try server.ask(
-        "POST", "/api/explain?class=\(name)", ["Content-Type": "image/png"], body: galaxies.pictures[2]).json
+        "POST", "/api/explain?class=\(name)", ["Content-Type": "image/png"], body: galaxies.pictures[2]
+      ).json
       #expect(explained["explained_class"] as? String == name && explained["galaxy_type"] as? String == predicted)
     }
     let unknown = try server.ask(

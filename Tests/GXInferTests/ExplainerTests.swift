@@ -2,6 +2,7 @@ import Foundation
 import GXCore
 import GXGraph
 import GXImage
+import GXMetrics
 import GXModel
 import GXNet
 import GXStream
@@ -43,7 +44,9 @@ import Testing
 
   /// One pass for both: the prediction is what it is without an explanation, bit for bit, and the map what it is without
   /// further views, models and a calibration.
-  @Test(arguments: Architecture.allCases.filter { $0 != .linear }) func predictsAsTheEnsemble(_ architecture: Architecture)
+  @Test(arguments: Architecture.allCases.filter { $0 != .linear }) func predictsAsTheEnsemble(
+    _ architecture: Architecture
+  )
     throws
   {
     let models = try (0..<2).map { seed in
@@ -57,7 +60,9 @@ import Testing
       classes: Self.labels, scaling: .vector(scale: [1, 0.5, 2], bias: [-0.5, 1, -0.5]),
       conformal: ConformalSets(score: .aps, coverage: 0.9, threshold: 0.8),
       abstention: Abstention(precision: 0.9, threshold: 0.99))
-    for (models, views) in [(models, Views.one), ([models[0]], .dihedral), (models, .rotations(3)), ([models[1]], .one)] {
+    for (models, views) in [
+      (models, Views.one), ([models[0]], .dihedral), (models, .rotations(3)), ([models[1]], .one),
+    ] {
       let explainer = try Explainer(models, views: views, calibration: .given(calibration))
       let ensemble = try Ensemble(models, views: views, calibration: .given(calibration))
       let steps = try ensemble.steps(for: record("r", tensor: picture))
@@ -128,8 +133,10 @@ import Testing
     let model = try model(Architecture.gxnet.graph(input: [12, 12, 3], classes: 3))
     let steps = try Self.ops.map { try PixelOp(json: $0) }
     let result = try #require(
-      try Self.labels.lazy.map { try Explainer([model], node: "stem.relu").explain(picture(), after: [steps], class: $0) }
-        .first { $0.peak > 0 })
+      try Self.labels.lazy.map {
+        try Explainer([model], node: "stem.relu").explain(picture(), after: [steps], class: $0)
+      }
+      .first { $0.peak > 0 })
     let whole = try result.spread(over: picture(), after: [steps])
     #expect(whole.map.shape == [14, 16, 1])
     let unscaled = try Image.spread(result.map, over: [14, 16, 3], extent: (0.75, 12.0 / 14)).floats()

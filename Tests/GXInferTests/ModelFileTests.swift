@@ -88,7 +88,9 @@ import Testing
       (["classes": ["x", "é", "z"], "temperature": 0], "\"temperature\""),
       (["classes": ["x", "é", "z"], "scale": [1, 2], "bias": [0, 0]], "\"scale\""),
       (["classes": ["x", "é", "z"], "temperature": 1, "conformal": ["method": "raps"]], "conformal: \"method\""),
-      (["classes": ["x", "é", "z"], "temperature": 1, "abstention": ["precision": 0.9]], "abstention: no \"threshold\""),
+      (
+        ["classes": ["x", "é", "z"], "temperature": 1, "abstention": ["precision": 0.9]], "abstention: no \"threshold\""
+      ),
       (["classes": ["x", "é", "z"], "temperature": 1, "classifier": "x"], "\"classifier\""),
     ] { #expect(refusal("calibration", calibration).contains("model: calibration: \(place)"), "\(calibration)") }
     #expect(refusal("version", 2).contains("version 2"))

@@ -1,5 +1,4 @@
 import GXCore
-import GXMetrics
 import GXModel
 import Testing
 
@@ -80,9 +79,11 @@ import Testing
     let logits: [Float] = [0, 1.1]
     let plain = try Prediction(classes: ["a", "b"], members: [logits]).answer
     #expect(plain["galaxy_type"] == "b" && plain["set"] == nil && plain["uncertain"] == nil)
-    let calibration = Calibration(
-      classes: ["a", "b"], scaling: .none, conformal: ConformalSets(score: .lac, coverage: 0.9, threshold: 0.9),
-      abstention: Abstention(precision: 0.9, threshold: 0.9))
+    let calibration = try Calibration(
+      json: [
+        "classes": ["a", "b"], "temperature": 1, "conformal": ["method": "lac", "coverage": 0.9, "threshold": 0.9],
+        "abstention": ["precision": 0.9, "threshold": 0.9],
+      ])
     var json = try Prediction(classes: ["a", "b"], members: [logits], calibration: calibration).answer
     #expect(json["set"] == ["b", "a"] && json["uncertain"] == true)
     let document = OpenAPI.document(routes, classes: ["a", "b"], isPublic: true)
