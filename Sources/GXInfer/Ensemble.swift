@@ -64,11 +64,12 @@ public final class Ensemble: Sendable {
     isProfiled: Bool, watching node: String?
   ) throws {
     guard let first = models.first else { throw GXError("no model") }
-    let order = models.allSatisfy { $0.classes == first.classes } ? nil : bytewiseOrder(first.classes)
+    let isOneOrder = models.allSatisfy { $0.classes.elementsEqual(first.classes) { $0.hasSameBytes(as: $1) } }
+    let order = isOneOrder ? nil : bytewiseOrder(first.classes)
     let classes = order.map { $0.map { first.classes[$0] } } ?? first.classes
     self.classes = classes
     members = try models.enumerated().map { i, model in
-      let places = classes.compactMap(model.classes.firstIndex)
+      let places = classes.compactMap(model.classes.firstIndex(ofName:))
       guard places.count == classes.count, model.classes.count == classes.count else {
         throw GXError(
           "models of an ensemble must have the same classes: \(first.classes.joined(separator: ", ")); "

@@ -124,7 +124,7 @@ public struct Explanation: Sendable {
 extension Model {
   /// - Throws: `GXError` that lists the classes where there is no such.
   public func place(ofClass name: String) throws(GXError) -> Int {
-    guard let place = classes.firstIndex(of: name) else {
+    guard let place = classes.firstIndex(ofName: name) else {
       throw GXError("the model has no class '\(name)'; it has \(classes.joined(separator: ", "))")
     }
     return place

@@ -56,7 +56,7 @@ public struct Calibration: Equatable, Sendable {
   public init(json: JSON) throws(GXError) {
     var fields = try JSONFields(json, "calibration")
     let names = try fields.required("classes", .list(.string, count: 2...Int.max))
-    guard Set(names).count == names.count else { throw GXError("calibration: \"classes\" has a name twice") }
+    guard Set(names.map { Name($0) }).count == names.count else { throw GXError("calibration: \"classes\" has a name twice") }
     classes = names
     let numbers = JSONKind.list(.number, count: names.count...names.count)
     if fields.has("scale") {
@@ -102,7 +102,7 @@ public struct Calibration: Equatable, Sendable {
   /// The same for classes in another order.
   /// - Throws: `GXError` where the classes are others.
   package func ordered(by names: [String]) throws(GXError) -> Calibration {
-    let places = names.compactMap(classes.firstIndex)
+    let places = names.compactMap(classes.firstIndex(ofName:))
     guard places.count == names.count, names.count == classes.count else {
       throw GXError(
         "the calibration is of the classes \(classes.joined(separator: ", ")), not \(names.joined(separator: ", "))")

@@ -7,9 +7,9 @@ import Testing
 
   func shell(_ line: String) -> Run.Result { try! Run.shell("set -o pipefail\n\(line)", in: scratch.url) }
 
-  /// An f32 .npy of 16x16x3, all 0.5 but for one value.
+  /// An .npy of one picture of 16x16x3, all 0.5 but for one value.
   func array(_ name: String, _ value: Float, at place: Int, halves: Bool = false) throws {
-    var header = "{'descr': '\(halves ? "<f2" : "<f4")', 'fortran_order': False, 'shape': (16, 16, 3), }"
+    var header = "{'descr': '\(halves ? "<f2" : "<f4")', 'fortran_order': False, 'shape': (1, 16, 16, 3), }"
     header += String(repeating: " ", count: 64 - (10 + header.utf8.count + 1) % 64) + "\n"
     var data = Data([0x93]) + Data("NUMPY".utf8) + Data([1, 0, UInt8(header.utf8.count), 0]) + Data(header.utf8)
     for i in 0..<768 {

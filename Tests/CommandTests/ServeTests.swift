@@ -73,7 +73,7 @@ import Testing
     let png = ["Content-Type": "image/png"]
     try check(400, "No image provided", [:], nil)
     try check(400, "No image provided", form: [("picture", "a.png", picture)])
-    try check(400, "No image provided", form: [("image", nil, picture)])
+    try check(400, "No image provided", form: [("image", nil, Data("a.png".utf8))])
     try check(400, "No image provided", ["Content-Type": "application/x-www-form-urlencoded"], Data("image=x".utf8))
     try check(400, "No image selected", form: [("image", "", Data())])
     try check(400, "Invalid image", form: [("image", "a.png", Data())])

@@ -50,12 +50,12 @@ import Testing
     throws
   {
     let models = try (0..<2).map { seed in
-      var model = try model(architecture.graph(input: [32, 32, 3], classes: 3), ops: [Self.ops[1]])
+      var model = try model(architecture.graph(input: [64, 64, 3], classes: 3), ops: [Self.ops[1]])
       var random = Random(seed: UInt64(seed))
       model.weights = try model.graph.initialWeights(random: &random)
       return model
     }
-    let picture = try Tensor(.u8, [32, 32, 3]) { out in for i in 0..<out.count { out[i] = UInt8((i * i + i) % 251) } }
+    let picture = try Tensor(.u8, [64, 64, 3]) { out in for i in 0..<out.count { out[i] = UInt8((i * i + i) % 251) } }
     let calibration = Calibration(
       classes: Self.labels, scaling: .vector(scale: [1, 0.5, 2], bias: [-0.5, 1, -0.5]),
       conformal: ConformalSets(score: .aps, coverage: 0.9, threshold: 0.8),
