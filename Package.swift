@@ -6,7 +6,7 @@ let libraries: [(name: String, uses: [String])] = [
   ("GXCore", []),
   ("GXStream", ["GXCore", "CSystem"]),
   ("GXCommand", ["GXCore", "GXStream", "CSystem"]),
-  ("GXImage", ["GXCore", "CJPEG", "CPNG"]),
+  ("GXImage", ["GXCore", "CCodecs"]),
   ("GXSynth", ["GXCore"]),
   ("GXMetrics", ["GXCore"]),
   ("GXTerminal", ["GXCore", "GXImage", "CSixel", "CSystem"]),
@@ -27,9 +27,11 @@ let libraries: [(name: String, uses: [String])] = [
 ]
 
 let commands: [(name: String, uses: [String])] = [
-  ("gx-list", []),
+  ("gx-list", ["GXImage"]),
   ("gx-decode", ["GXImage"]),
   ("gx-resize", ["GXImage"]),
+  ("gx-crop", ["GXImage"]),
+  ("gx-denoise", ["GXImage"]),
   ("gx-normalize", ["GXImage"]),
   ("gx-augment", ["GXImage"]),
   ("gx-shuffle", []),
@@ -52,7 +54,7 @@ let withFixtures: Set = ["GXStream", "GXImage", "GXMetrics", "GXNet", "GXTrain"]
 
 // What tests use besides their own library's.
 let testsAlsoUse = [
-  "GXBox": ["GXImage", "GXInfer", "GXSynth"], "GXInfer": ["GXSynth"], "GXModel": ["GXNet"],
+  "GXBox": ["GXImage", "GXInfer", "GXNet", "GXSynth"], "GXInfer": ["GXSynth"], "GXModel": ["GXNet"],
   "GXNet": ["GXImage"],
 ]
 
@@ -64,13 +66,12 @@ let package = Package(
   dependencies: [],
   targets: [
     .systemLibrary(name: "CSystem"),
-    .systemLibrary(name: "CJPEG", pkgConfig: "libturbojpeg", providers: [.apt(["libturbojpeg0-dev"])]),
-    .systemLibrary(name: "CPNG", pkgConfig: "libpng", providers: [.apt(["libpng-dev"])]),
-    .systemLibrary(name: "CCairo", pkgConfig: "cairo", providers: [.apt(["libcairo2-dev"])]),
-    .systemLibrary(name: "CSixel", pkgConfig: "libsixel", providers: [.apt(["libsixel-dev"])]),
-    .systemLibrary(name: "CDNNL", providers: [.apt(["libdnnl-dev"])]),
-    .systemLibrary(name: "CMicroHTTPD", pkgConfig: "libmicrohttpd", providers: [.apt(["libmicrohttpd-dev"])]),
-    .systemLibrary(name: "CGnuTLS", pkgConfig: "gnutls", providers: [.apt(["libgnutls28-dev"])]),
+    .systemLibrary(name: "CCodecs"),
+    .systemLibrary(name: "CCairo", pkgConfig: "cairo"),
+    .systemLibrary(name: "CSixel"),
+    .systemLibrary(name: "CDNNL"),
+    .systemLibrary(name: "CMicroHTTPD", pkgConfig: "libmicrohttpd"),
+    .systemLibrary(name: "CGnuTLS", pkgConfig: "gnutls"),
     .target(name: "CModel", exclude: ["galaxy.safetensors"]),
     .target(name: "CPage", exclude: ["page"]),
     // Compiled for speed in debug builds too, where tests would crawl otherwise.

@@ -1,2 +1,3 @@
+// Debian: libcairo2-dev fonts-dejavu-core
 #pragma once
 #include <cairo.h>

@@ -1,3 +1,4 @@
+// Debian: libdnnl-dev
 #ifndef GX_CDNNL_SHIM_H
 #define GX_CDNNL_SHIM_H
 

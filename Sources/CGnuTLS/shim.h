@@ -1,3 +1,4 @@
+// Debian: libgnutls28-dev
 // GnuTLS: hashes, random bytes, a comparison in constant time, TLS records, and certificates.
 #pragma once
 #include <gnutls/crypto.h>

@@ -1,3 +1,4 @@
+// Debian: libmicrohttpd-dev
 // libmicrohttpd without variadics and function-like macros, which Swift does not import.
 #pragma once
 #include <microhttpd.h>

@@ -15,6 +15,9 @@ public enum Log {
   /// Worth knowing, not wrong; `-q` silences it.
   public static func note(_ message: String) { if !quiet { write("\(name): \(message)\n") } }
 
+  /// Perhaps wrong, but no reason to stop: `-q` does not silence it.
+  public static func warning(_ message: String) { write("\(name): warning: \(message)\n") }
+
   /// What another program may wait for: `-q` does not silence it.
   public static func always(_ message: String) { write("\(name): \(message)\n") }
 

@@ -98,6 +98,9 @@ public struct Tally: Sendable {
   public private(set) var failed = 0
   private let allowed: Allowance
 
+  /// How many of the records that failed are named on stderr where no row tells of them at once.
+  private static let namedLimit = 20
+
   private enum Allowance: Sendable { case count(Int), percent(Double) }
 
   public init(_ arguments: Arguments) throws {
@@ -119,6 +122,17 @@ public struct Tally: Sendable {
     if failed { self.failed += 1 }
   }
 
+  /// Counts a record by its name. One that failed is told with its error, up to `namedLimit` of them.
+  public mutating func add(_ name: @autoclosure () -> String, error: String?) {
+    add(failed: error != nil)
+    guard let error else { return }
+    if failed <= Self.namedLimit { Log.error("\(name()): \(error)") }
+    if failed == Self.namedLimit + 1 { Log.error("more records failed, which are not named here") }
+  }
+
+  /// Counts so many records that did not fail.
+  public mutating func add(_ count: Int) { records += count }
+
   public var status: ExitStatus {
     switch allowed {
     case .count(let n): failed <= n ? .done : .someFailed
@@ -128,6 +142,16 @@ public struct Tally: Sendable {
 
   /// Says on stderr how many failed, if any did.
   func report() { if failed > 0 { Log.note("\(failed) of \(records) records failed") } }
+}
+
+extension Record {
+  /// What a filter of pixels works on.
+  /// - Throws: `GXError` where there are none, or one is not finite.
+  public func finitePixels() throws(GXError) -> Tensor {
+    guard let tensor else { throw GXError("the record has no tensor") }
+    try tensor.checkFinite()
+    return tensor
+  }
 }
 
 /// The loop that filters of the tensor stream share: read, work on `-j` threads, write in order, count, end.
@@ -143,6 +167,14 @@ public struct RecordPipe {
       try transform(&record)
       return [record]
     }
+  }
+
+  /// One step on each record's pixels, which `ops` tells as `op`.
+  ///
+  /// Pixels that are not finite make a failed record. Who has a policy for them (what NaN becomes, say) makes it a step
+  /// of its own, which comes before and shows in `ops`.
+  public func step(_ op: JSON, _ apply: @escaping @Sendable (Tensor) throws -> Tensor) throws -> ExitStatus {
+    try map { record in record.step(to: try apply(record.finitePixels()), op: op) }
   }
 
   /// One record in, any number out. Failed records pass untouched.

@@ -143,6 +143,16 @@ extension JSONKind {
   }
 }
 
+extension JSONKind where Value == [String] {
+  /// A list of names, all of them different.
+  /// - Parameter least: How many there must be.
+  public static func names(atLeast least: Int) -> JSONKind {
+    list(.string).restricted("a list of \(least) or more different names") {
+      $0.count >= least && Set($0).count == $0.count
+    }
+  }
+}
+
 extension JSON {
   /// The beginning of its text, for errors.
   fileprivate var excerpt: String { String(text.prefix(80)) }

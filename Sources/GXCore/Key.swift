@@ -139,11 +139,35 @@ public enum Key {
 
   /// The name of a picture: its path without the extension, and without a leading `./`.
   public static func id(path: String) -> String {
-    var id = Array(path.utf8)[...]
-    while id.starts(with: [dot, slash]) { id = id.dropFirst(2) }
+    var id = name(path)
     let start = id.lastIndex(of: slash).map { $0 + 1 } ?? id.startIndex
     if let end = id[start...].lastIndex(of: dot), end != start { id = id[..<end] }
     return String(decoding: id, as: UTF8.self)
+  }
+
+  private static func name(_ path: String) -> ArraySlice<UInt8> {
+    var name = Array(path.utf8)[...]
+    while name.starts(with: [dot, slash]) { name = name.dropFirst(2) }
+    return name
+  }
+
+  /// The names of pictures that are known together: `id(path:)`, but where that is not enough to tell two of them
+  /// apart, with the extension. Paths are compared by their bytes: in two normal forms of Unicode it is two names.
+  public static func ids(paths: [String]) -> [String] {
+    let names = paths.map(name)
+    var ids = paths.map { Array(id(path: $0).utf8)[...] }
+    // An id that was lengthened may be the short one of yet another.
+    while true {
+      var owners: [ArraySlice<UInt8>: Int] = [:]
+      var shared: Set<ArraySlice<UInt8>> = []
+      for i in ids.indices {
+        let owner = owners[ids[i]] ?? i
+        owners[ids[i]] = owner
+        if names[owner] != names[i] { shared.insert(ids[i]) }
+      }
+      if shared.isEmpty { return ids.map { String(decoding: $0, as: UTF8.self) } }
+      for i in ids.indices where shared.contains(ids[i]) { ids[i] = names[i] }
+    }
   }
 
   private static let slash = UInt8(ascii: "/")

@@ -19,24 +19,17 @@ extension Graph {
   /// Reads what `json` wrote. Throws an error that names the node and field if anything is unknown,
   /// missing, out of range or does not fit together.
   public init(json: JSON) throws {
-    var fields = try Fields(json, "graph")
-    let shape = try fields.required("input", "a list of three sizes") { $0.arrayValue?.map { $0.intValue ?? -1 } }
-    let initializer = try fields.optional("initializer", "he or glorot") {
-      $0.stringValue.flatMap(Initializer.init(rawValue:))
-    }
-    let list = try fields.required("nodes", "a list") { $0.arrayValue }
+    var fields = try JSONFields(json, "graph")
+    let shape = try fields.required("input", .list(.int))
+    let initializer = try fields.optional("initializer", .choice(Initializer.self))
+    let list = try fields.required("nodes", .list(.any))
     try fields.finish()
     try self.init(input: shape, initializer: initializer ?? .he)
     for (place, item) in list.enumerated() {
-      var fields = try Fields(item, "node \(place)")
-      let name = try fields.required("name", "a text") { $0.stringValue }
+      var fields = try JSONFields(item, "node \(place)")
+      let name = try fields.required("name", .string)
       fields.place = "node \(name)"
-      let inputs = try fields.required("inputs", "a list of names") { value in
-        value.arrayValue.flatMap { list in
-          let names = list.compactMap(\.stringValue)
-          return names.count == list.count ? names : nil
-        }
-      }
+      let inputs = try fields.required("inputs", .list(.string))
       let operation = try Operation(&fields)
       try fields.finish()
       try add(name, operation, inputs: inputs)
@@ -78,19 +71,19 @@ extension Operation {
     }
   }
 
-  fileprivate init(_ fields: inout Fields) throws {
-    let op = try fields.required("op", "a text") { $0.stringValue }
+  fileprivate init(_ fields: inout JSONFields) throws {
+    let op = try fields.required("op", .string)
     switch op {
     case "conv":
       self = .convolution(
-        channels: try fields.required("channels", "an integer") { $0.intValue },
+        channels: try fields.required("channels", .int),
         window: try Window(&fields),
-        groups: try fields.optional("groups", "an integer") { $0.intValue } ?? 1,
-        bias: try fields.optional("bias", "true or false") { $0.boolValue } ?? true)
+        groups: try fields.optional("groups", .int) ?? 1,
+        bias: try fields.optional("bias", .bool) ?? true)
     case "batch_norm":
       self = .batchNorm(
-        epsilon: try fields.optional("eps", "a number") { $0.doubleValue } ?? 1e-5,
-        momentum: try fields.optional("momentum", "a number") { $0.doubleValue } ?? 0.1)
+        epsilon: try fields.optional("eps", .number) ?? 1e-5,
+        momentum: try fields.optional("momentum", .number) ?? 0.1)
     case "max_pool": self = .pool(.max, try Window(&fields))
     case "avg_pool": self = .pool(.average, try Window(&fields))
     case "global_avg_pool": self = .globalAveragePool
@@ -98,17 +91,12 @@ extension Operation {
     case "mul": self = .multiply
     case "linear":
       self = .linear(
-        features: try fields.required("features", "an integer") { $0.intValue },
-        bias: try fields.optional("bias", "true or false") { $0.boolValue } ?? true)
-    case "dropout": self = .dropout(rate: try fields.required("rate", "a number") { $0.doubleValue })
+        features: try fields.required("features", .int),
+        bias: try fields.optional("bias", .bool) ?? true)
+    case "dropout": self = .dropout(rate: try fields.required("rate", .number))
     case "merge":
       self = .merge(
-        groups: try fields.required("groups", "a list of integers") { value in
-          value.arrayValue.flatMap { list in
-            let groups = list.compactMap(\.intValue)
-            return groups.count == list.count ? groups : nil
-          }
-        })
+        groups: try fields.required("groups", .list(.int)))
     default:
       guard let activation = Activation(rawValue: op) else { throw GXError("\(fields.place): unknown op \(op)") }
       self = .activation(activation)
@@ -131,6 +119,10 @@ extension Size {
   }
 }
 
+extension JSONKind where Value == Size {
+  fileprivate static var size: JSONKind { JSONKind("[height, width]", Size.init(json:)) }
+}
+
 extension Window {
   fileprivate var fields: JSONObject {
     var object: JSONObject = ["kernel": kernel.json, "stride": stride.json, "padding": padding.json]
@@ -138,40 +130,12 @@ extension Window {
     return object
   }
 
-  fileprivate init(_ fields: inout Fields) throws {
-    let what = "[height, width]"
+  fileprivate init(_ fields: inout JSONFields) throws {
     self.init(
-      kernel: try fields.required("kernel", what, Size.init(json:)),
-      stride: try fields.optional("stride", what, Size.init(json:)) ?? Size(1),
-      padding: try fields.optional("padding", what, Size.init(json:)) ?? Size(0),
-      paddingAfter: try fields.optional("padding_after", what, Size.init(json:)),
-      dilation: try fields.optional("dilation", what, Size.init(json:)) ?? Size(1))
-  }
-}
-
-/// An object of which every field must be asked for.
-private struct Fields {
-  var place: String
-  private var left: JSONObject
-
-  init(_ json: JSON, _ place: String) throws {
-    guard let object = json.objectValue else { throw GXError("\(place): expected an object") }
-    (left, self.place) = (object, place)
-  }
-
-  mutating func optional<T>(_ key: String, _ what: String, _ read: (JSON) -> T?) throws -> T? {
-    guard let json = left[key] else { return nil }
-    guard let value = read(json) else { throw GXError("\(place): field \(key) is not \(what)") }
-    left[key] = nil
-    return value
-  }
-
-  mutating func required<T>(_ key: String, _ what: String, _ read: (JSON) -> T?) throws -> T {
-    guard let value = try optional(key, what, read) else { throw GXError("\(place): no field \(key)") }
-    return value
-  }
-
-  func finish() throws {
-    for (key, _) in left { throw GXError("\(place): unknown field \(key)") }
+      kernel: try fields.required("kernel", .size),
+      stride: try fields.optional("stride", .size) ?? Size(1),
+      padding: try fields.optional("padding", .size) ?? Size(0),
+      paddingAfter: try fields.optional("padding_after", .size),
+      dilation: try fields.optional("dilation", .size) ?? Size(1))
   }
 }

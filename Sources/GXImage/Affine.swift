@@ -90,3 +90,8 @@ private func folded(_ i: Int, _ n: Int, _ fill: Fill) -> Int {
   }
   return min(max(i, 0), n - 1)
 }
+
+/// For each place from -`radius` to `count` + `radius` - 1 the one inside 0..<`count` that is seen there, mirrored.
+func mirrored(_ count: Int, radius: Int) -> [Int] {
+  (-radius..<count + radius).map { folded($0, count, .reflect) }
+}

@@ -43,9 +43,16 @@ public struct Augmentation: Equatable, Sendable {
   public private(set) var contrast = 0.0
   public private(set) var noise = 0.0
   public private(set) var fill = Fill.reflect
-  /// The size of the results where it is not the source's. Its repeatable twin, `PixelOp.crop` of
-  /// the same size, is what validation and inference do instead.
+  /// The size of the results where it is not the source's.
   public private(set) var outputCrop: (width: Int, height: Int)?
+
+  /// The repeatable step that stands for the random crop where nothing is random; nil if there is none.
+  public var centreCrop: Crop? {
+    get throws(GXError) {
+      guard let outputCrop else { return nil }
+      return try Crop(width: outputCrop.width, height: outputCrop.height)
+    }
+  }
 
   public static func == (a: Augmentation, b: Augmentation) -> Bool { a.json == b.json }
 

@@ -2,13 +2,15 @@ import GXCore
 
 /// Pixels to the numbers that a net takes: divided by full scale (255, 65535, or 1 for floats), then,
 /// if asked for, standardised by a mean and a standard deviation.
-public struct Normalize: Equatable, Sendable {
+public struct Normalize: PixelStep, Equatable {
   public enum Method: Equatable, Sendable {
     /// Full scale becomes 1.
     case unit
     /// (unit - mean) / std, one value for all channels or one a channel.
     case standard(mean: [Double], std: [Double])
   }
+
+  public static let name = "normalize"
 
   /// The statistics of ImageNet's RGB, as torchvision's pretrained models expect them.
   public static let imageNet = Method.standard(mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225])
@@ -36,6 +38,38 @@ public struct Normalize: Equatable, Sendable {
     self.dtype = dtype
   }
 
+  // MARK: JSON
+
+  private enum MethodName: String, CaseIterable { case unit, standard }
+
+  /// `mean` and `std` are there with method "standard" alone.
+  public var fields: JSONObject {
+    var fields: JSONObject = [:]
+    switch method {
+    case .unit: fields["method"] = .string(MethodName.unit.rawValue)
+    case .standard(let mean, let std):
+      fields["method"] = .string(MethodName.standard.rawValue)
+      fields["mean"] = .array(mean.map(JSON.double))
+      fields["std"] = .array(std.map(JSON.double))
+    }
+    fields["dtype"] = .string(dtype.name)
+    return fields
+  }
+
+  public init(_ fields: inout JSONFields) throws(GXError) {
+    let method: Method =
+      switch try fields.required("method", .choice(MethodName.self)) {
+      case .unit: .unit
+      case .standard:
+        .standard(
+          mean: try fields.required("mean", .list(.number)), std: try fields.required("std", .list(.number)))
+      }
+    let types = [DType.f32, .f16].map { (name: $0.name, value: $0) }
+    try self.init(method, dtype: try fields.required("dtype", .choice(types)))
+  }
+
+  // MARK: Pixels
+
   /// A picture of the same shape, of type `dtype`.
   public func apply(_ picture: Tensor) throws -> Tensor {
     let (mean, std) = try statistics(channels: picture.pictureSize().channels)
@@ -58,6 +92,9 @@ public struct Normalize: Equatable, Sendable {
     }
     return dtype == .f16 ? try run(to: Float16.self) : try run(to: Float.self)
   }
+
+  /// Nothing of it: it changes units alone.
+  public func visible(_ picture: Tensor) -> Tensor { picture }
 
   /// The picture that became `picture` by this step, in f32, where full scale is 1.
   public func undo(_ picture: Tensor) throws -> Tensor {

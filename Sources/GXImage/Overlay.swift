@@ -39,21 +39,34 @@ extension Image {
   /// - Parameters:
   ///   - map: f32 `[height, width, 1]`.
   ///   - shape: Of the picture; the result is f32 of its height and width, in 1 channel.
-  ///   - extent: How much of the picture's width and height was seen, around its centre; more than 1 where it had been
-  ///     filled up, which is then cut off.
-  public static func spread(_ map: Tensor, over shape: Shape, extent: (width: Double, height: Double)) throws -> Tensor
-  {
+  ///   - extent: Which part of the picture was seen. What is beyond the picture, which had been filled up, is cut off.
+  public static func spread(_ map: Tensor, over shape: Shape, extent: Extent) throws -> Tensor {
     let size = try map.pictureSize()
     let (height, width) = (shape[0], shape[1])
-    func inside(_ length: Int, _ extent: Double) -> Int {
-      min(max(Int((Double(length) * extent).rounded()), 1), length)
+    let across = Shadow(from: extent.left, length: extent.width, of: width, seenIn: size.width)
+    let down = Shadow(from: extent.top, length: extent.height, of: height, seenIn: size.height)
+    let inner = try Resize(width: across.count, height: down.count)
+    let spread = try inner.resample(
+      map, size, across: across.source, down: down.source, width: inner.width, height: inner.height)
+    return try pad(spread, left: across.first, top: down.first, width: width, height: height, fill: [0])
+  }
+
+  /// Along one axis, the pixels of a picture that a map's part lies over.
+  private struct Shadow {
+    let first, count: Int
+    /// In the map's pixels.
+    let source: ClosedRange<Double>
+
+    init(from start: Double, length: Double, of pixels: Int, seenIn mapPixels: Int) {
+      let (low, high) = (max(start, 0), min(start + length, 1))
+      // To whole pixels, around the same centre; a half goes to the left, as in a crop.
+      count = min(max(Int((Double(pixels) * (high - low)).rounded()), 1), pixels)
+      let corner = Double(pixels) * (low + high) / 2 - Double(count) / 2
+      first = min(max(Int((corner + 1e-6).rounded(.down)), 0), pixels - count)
+      let scale = Double(mapPixels) / length
+      source =
+        (start < 0 ? -start * scale : 0)...(start + length > 1 ? (1 - start) * scale : Double(mapPixels))
     }
-    let inner = try Resize(width: inside(width, extent.width), height: inside(height, extent.height))
-    let part = (
-      width: Double(size.width) / max(extent.width, 1), height: Double(size.height) / max(extent.height, 1)
-    )
-    let spread = try inner.resample(map, size, part: part, width: inner.width, height: inner.height)
-    return try pad(spread, width: width, height: height, fill: [0])
   }
 
   /// A picture to look at: u8 `[height, width, 3]`. Of other types, full scale (65535, or 1 of floats) becomes 255;

@@ -50,14 +50,19 @@ struct PictureSize: Equatable {
   var shape: Shape { [height, width, channels] }
 }
 
-extension Tensor {
-  /// The sizes of a picture, or an error that says what the tensor is instead.
-  func pictureSize() throws(GXError) -> PictureSize {
+extension PictureSize {
+  /// - Throws: `GXError` that says what a tensor of `shape` is instead.
+  init(_ shape: Shape) throws(GXError) {
     guard shape.count == 3, shape.allSatisfy({ $0 > 0 }) else {
       throw GXError("a tensor of shape \(shape) is no picture: [height, width, channels] is needed, none of them 0")
     }
-    return PictureSize(height: shape[0], width: shape[1], channels: shape[2])
+    self.init(height: shape[0], width: shape[1], channels: shape[2])
   }
+}
+
+extension Tensor {
+  /// The sizes of a picture, or an error that says what the tensor is instead.
+  func pictureSize() throws(GXError) -> PictureSize { try PictureSize(shape) }
 
   /// A picture of the same type and of another size, written by `kernel` from this one's elements.
   func mapPicture(to size: PictureSize, _ kernel: some PictureKernel) throws -> Tensor {

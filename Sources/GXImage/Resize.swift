@@ -1,7 +1,7 @@
 import GXCore
 
 /// How a picture becomes one of another size.
-public struct Resize: Equatable, Sendable {
+public struct Resize: PixelStep, Equatable {
   /// What becomes of the picture's proportions.
   public enum Mode: Equatable, Sendable {
     /// They change to those of the target.
@@ -12,6 +12,8 @@ public struct Resize: Equatable, Sendable {
     /// The target is filled; what juts out on two sides is cut off, equally on both.
     case cover
   }
+
+  public static let name = "resize"
 
   public var width, height: Int
   public var filter: Filter
@@ -44,23 +46,75 @@ public struct Resize: Equatable, Sendable {
     }
   }
 
+  // MARK: JSON
+
+  private enum ModeName: String, CaseIterable { case stretch, fit, cover }
+
+  /// `fill` is there with mode "fit" alone.
+  public var fields: JSONObject {
+    var fields: JSONObject = [
+      "width": .int(width), "height": .int(height), "filter": .string(filter.rawValue),
+      "mode": .string(modeName.rawValue),
+    ]
+    if case .fit(let fill) = mode { fields["fill"] = .array(fill.map(JSON.double)) }
+    fields["crop"] = .double(crop)
+    return fields
+  }
+
+  private var modeName: ModeName {
+    switch mode {
+    case .stretch: .stretch
+    case .fit: .fit
+    case .cover: .cover
+    }
+  }
+
+  public init(_ fields: inout JSONFields) throws(GXError) {
+    let (width, height) = (try fields.required("width", .int), try fields.required("height", .int))
+    let filter = try fields.required("filter", .choice(Filter.self))
+    let mode: Mode =
+      switch try fields.required("mode", .choice(ModeName.self)) {
+      case .stretch: .stretch
+      case .fit: .fit(fill: try fields.required("fill", .list(.number)))
+      case .cover: .cover
+      }
+    try self.init(
+      width: width, height: height, filter: filter, mode: mode, crop: try fields.required("crop", .number))
+  }
+
+  // MARK: Pixels
+
   /// The resized picture, `[height, width, channels]`, of the same type.
   public func apply(_ picture: Tensor) throws -> Tensor {
     let size = try picture.pictureSize()
     let (part, inner) = layout(size.width, size.height)
-    let resized = try resample(picture, size, part: part, width: inner.width, height: inner.height)
+    func range(_ length: Int, _ part: Double) -> ClosedRange<Double> {
+      let start = (Double(length) - part) / 2
+      return start...(start + part)
+    }
+    let resized = try resample(
+      picture, size, across: range(size.width, part.width), down: range(size.height, part.height),
+      width: inner.width, height: inner.height)
     guard case .fit(let fill) = mode else { return resized }
-    return try pad(resized, width: width, height: height, fill: fill)
+    return try pad(
+      resized, left: (width - inner.width) / 2, top: (height - inner.height) / 2, width: width, height: height,
+      fill: fill)
   }
 
-  /// How much of a picture's width and height the result shows, around its centre: more than 1 where it is wider or
-  /// higher than the picture, by what was filled.
-  func extent(width: Int, height: Int) -> (width: Double, height: Double) {
-    let (part, inner) = layout(width, height)
-    return (
-      part.width / Double(width) * Double(self.width) / Double(inner.width),
-      part.height / Double(height) * Double(self.height) / Double(inner.height)
-    )
+  public func outputShape(_ shape: Shape) throws(GXError) -> Shape {
+    [height, width, try PictureSize(shape).channels]
+  }
+
+  /// What is shown of a picture; more than the whole of it, by what was filled.
+  public func extent(_ shape: Shape) throws(GXError) -> Extent {
+    let size = try PictureSize(shape)
+    let (part, inner) = layout(size.width, size.height)
+    let used = Extent(width: part.width / Double(size.width), height: part.height / Double(size.height))
+    let (innerWidth, innerHeight) = (Double(inner.width), Double(inner.height))
+    let frame = Extent(
+      left: -Double((width - inner.width) / 2) / innerWidth, top: -Double((height - inner.height) / 2) / innerHeight,
+      width: Double(width) / innerWidth, height: Double(height) / innerHeight)
+    return frame.within(used)
   }
 
   /// The central part of a picture of this size that is used, in its pixels, and the central part of the result that
@@ -88,20 +142,17 @@ public struct Resize: Equatable, Sendable {
     return (part, inner)
   }
 
-  /// The central `part` of a picture, in its pixels, as one of another size.
+  /// A part of a picture, `across` its columns and `down` its rows, as one of another size.
   func resample(
-    _ picture: Tensor, _ size: PictureSize, part: (width: Double, height: Double), width: Int, height: Int
+    _ picture: Tensor, _ size: PictureSize, across: ClosedRange<Double>, down: ClosedRange<Double>, width: Int,
+    height: Int
   ) throws -> Tensor {
-    if size.width == width, size.height == height, part.width == Double(width), part.height == Double(height) {
+    if size.width == width, size.height == height, across == 0...Double(width), down == 0...Double(height) {
       return picture
     }
-    func axis(_ input: Int, _ part: Double, _ output: Int) throws -> AxisWeights {
-      let start = (Double(input) - part) / 2
-      return try AxisWeights(
-        filter, input: input, range: start...(start + part), output: output)
-    }
     let kernel = Resampler(
-      size: size, across: try axis(size.width, part.width, width), down: try axis(size.height, part.height, height))
+      size: size, across: try AxisWeights(filter, input: size.width, range: across, output: width),
+      down: try AxisWeights(filter, input: size.height, range: down, output: height))
     return try picture.mapPicture(to: PictureSize(height: height, width: width, channels: size.channels), kernel)
   }
 }
@@ -115,8 +166,8 @@ public func pictureSize(_ text: String) -> (width: Int, height: Int)? {
   return (width, height)
 }
 
-/// `picture` in the middle of a larger one.
-func pad(_ picture: Tensor, width: Int, height: Int, fill: [Double]) throws -> Tensor {
+/// `picture` with its corner at `left`, `top` of a larger one.
+func pad(_ picture: Tensor, left: Int, top: Int, width: Int, height: Int, fill: [Double]) throws -> Tensor {
   let size = try picture.pictureSize()
   if size.width == width && size.height == height { return picture }
   guard fill.count == 1 || fill.count == size.channels else {
@@ -125,12 +176,12 @@ func pad(_ picture: Tensor, width: Int, height: Int, fill: [Double]) throws -> T
   let levels = (0..<size.channels).map { fill[fill.count == 1 ? 0 : $0] * Double(picture.dtype.fullScale) }
   return try picture.mapPicture(
     to: PictureSize(height: height, width: width, channels: size.channels),
-    Pad(size: size, width: width, height: height, levels: levels))
+    Pad(size: size, left: left, top: top, width: width, height: height, levels: levels))
 }
 
 private struct Pad: PictureKernel {
   let size: PictureSize
-  let width, height: Int
+  let left, top, width, height: Int
   let levels: [Double]
 
   func run<E: PixelElement>(_ source: UnsafePointer<E>, _ target: UnsafeMutablePointer<E>) {
@@ -139,8 +190,6 @@ private struct Pad: PictureKernel {
     for i in 0..<width * height {
       for c in 0..<channels { target[i * channels + c] = fill[c] }
     }
-    let left = (width - size.width) / 2
-    let top = (height - size.height) / 2
     for y in 0..<size.height {
       (target + ((top + y) * width + left) * channels).update(
         from: source + y * size.width * channels, count: size.width * channels)

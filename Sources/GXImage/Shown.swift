@@ -1,14 +1,11 @@
 import GXCore
 
 extension Image {
-  /// A record's pixels to look at: u8 `[height, width, 3]`. What gx-normalize did is undone, by the record's `ops`.
+  /// A record's pixels to look at: u8 `[height, width, 3]`. Changes of units are undone, by the record's `ops`.
   /// Floats beyond 0...1 that no op accounts for are stretched: the least becomes black, the greatest white.
   /// - Throws: `GXError` where there are neither 1 nor 3 channels.
   public static func shown(_ picture: Tensor, ops: [JSON]?) throws -> Tensor {
-    var picture = picture
-    for op in (ops ?? []).reversed() {
-      if case .normalize(let normalize)? = try? PixelOp(json: op) { picture = try normalize.undo(picture) }
-    }
+    let picture = try PixelSteps.undo(ops ?? [], picture)
     guard picture.dtype.isFloat else { return try displayable(picture) }
     let values = picture.floats()
     var (low, high) = (Float.infinity, -Float.infinity)

@@ -44,28 +44,28 @@ public final class Classifier: Sendable {
 
   /// The steps that are still to be applied to `record`.
   /// - Throws: `GXError` where it was prepared otherwise than the model wants, or does not say how.
-  public func steps(for record: Record) throws(GXError) -> [PixelOp] { try preparation.steps(for: record) }
+  public func steps(for record: Record) throws(GXError) -> [any PixelStep] { try preparation.steps(for: record) }
 
   /// Applies `steps` to a picture and classifies it.
   /// - Throws: `GXError` where a step fails, its outcome is not what the network takes, or numbers are not finite.
-  public func classify(_ picture: Tensor, after steps: [PixelOp]) throws -> Prediction {
+  public func classify(_ picture: Tensor, after steps: [any PixelStep]) throws -> Prediction {
     try run(picture, after: steps) { logits, _ in try Prediction(classes: model.classes, members: logits) }
   }
 
   /// Applies `steps` to a picture, computes its views, and gives `read` their logits, `[views][classes]`, with the
   /// network that computed them, the picture as it is being the last.
   /// - Throws: `GXError` where a step fails, or its outcome is not what the network takes.
-  func run<R>(_ picture: Tensor, after steps: [PixelOp], _ read: ([[Float]], Network) throws -> R) throws -> R {
+  func run<R>(_ picture: Tensor, after steps: [any PixelStep], _ read: ([[Float]], Network) throws -> R) throws -> R {
     try networks.run(views.views(of: preparation.finish(picture, steps)), read)
   }
 
   /// What of a picture the network sees: see `Preparation.seen`.
-  func seen(_ picture: Tensor, after steps: [PixelOp]) throws -> Tensor {
+  func seen(_ picture: Tensor, after steps: [any PixelStep]) throws -> Tensor {
     try preparation.seen(picture, after: steps)
   }
 
   /// The whole of a picture to look at: see `Preparation.shown`.
-  func shown(_ picture: Tensor, before steps: [PixelOp]) throws -> Tensor {
+  func shown(_ picture: Tensor, before steps: [any PixelStep]) throws -> Tensor {
     try preparation.shown(picture, before: steps)
   }
 }

@@ -114,21 +114,21 @@ public final class Ensemble: Sendable {
 
   /// The steps that each model still wants of `record`.
   /// - Throws: `GXError` where it was prepared otherwise than a model wants, or does not say how.
-  public func steps(for record: Record) throws(GXError) -> [[PixelOp]] {
-    var all: [[PixelOp]] = []
+  public func steps(for record: Record) throws(GXError) -> [[any PixelStep]] {
+    var all: [[any PixelStep]] = []
     for member in members { all.append(try member.classifier.steps(for: record)) }
     return all
   }
 
   /// Classifies a picture, to which each model first applies its `steps`.
   /// - Throws: `GXError` where a step fails, its outcome is not what a network takes, or numbers are not finite.
-  public func classify(_ picture: Tensor, after steps: [[PixelOp]]) throws -> Prediction {
+  public func classify(_ picture: Tensor, after steps: [[any PixelStep]]) throws -> Prediction {
     try run(picture, after: steps) { prediction, _ in prediction }
   }
 
   /// The same; `read` gets the network of the first model too, which the picture as it is was the last to pass through.
   func run<R>(
-    _ picture: Tensor, after steps: [[PixelOp]], _ read: (Prediction, Network) throws -> R
+    _ picture: Tensor, after steps: [[any PixelStep]], _ read: (Prediction, Network) throws -> R
   ) throws -> R {
     let first = members[0]
     let others = try zip(members, steps).dropFirst().map { member, steps in

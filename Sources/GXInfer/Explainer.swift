@@ -59,14 +59,14 @@ public final class Explainer: Sendable {
 
   /// The steps that each model still wants of `record`.
   /// - Throws: `GXError` where it was prepared otherwise than a model wants, or does not say how.
-  public func steps(for record: Record) throws(GXError) -> [[PixelOp]] { try ensemble.steps(for: record) }
+  public func steps(for record: Record) throws(GXError) -> [[any PixelStep]] { try ensemble.steps(for: record) }
 
   /// Classifies a picture, to which each model first applies its `steps`, and explains a class.
   /// - Parameter name: Of the class; nil is the likeliest.
   /// - Throws: `GXError` where there is no such class, a step fails, its outcome is not what a network takes, or numbers
   ///   are not finite.
   public func explain(
-    _ picture: Tensor, after steps: [[PixelOp]], class name: String? = nil
+    _ picture: Tensor, after steps: [[any PixelStep]], class name: String? = nil
   ) throws -> Explanation {
     let asked = try name.map { name throws(GXError) in try ensemble.first.model.place(ofClass: name) }
     return try ensemble.run(picture, after: steps) { prediction, network in
@@ -84,16 +84,16 @@ public final class Explainer: Sendable {
   }
 
   /// What of a picture the first model's network sees, u8 `[height, width, 3]` of its input's size, to lay a map over:
-  /// the picture after the geometric ones of its `steps`. Numbers that it was normalised to before are turned back.
+  /// the picture after what can be seen of its `steps`. Numbers that it was normalised to before are turned back.
   /// - Throws: `GXError` where a step fails, or the picture has neither 1 nor 3 channels.
-  public func seen(_ picture: Tensor, after steps: [[PixelOp]]) throws -> Tensor {
+  public func seen(_ picture: Tensor, after steps: [[any PixelStep]]) throws -> Tensor {
     try ensemble.first.seen(picture, after: steps[0])
   }
 
   /// The whole of a picture that `steps` are still to be applied to, u8 `[height, width, 3]` of its own size. Numbers
   /// that it was normalised to before are turned back.
   /// - Throws: `GXError` where the picture has neither 1 nor 3 channels.
-  public func shown(_ picture: Tensor, before steps: [[PixelOp]]) throws -> Tensor {
+  public func shown(_ picture: Tensor, before steps: [[any PixelStep]]) throws -> Tensor {
     try ensemble.first.shown(picture, before: steps[0])
   }
 }
@@ -112,7 +112,7 @@ public struct Explanation: Sendable {
 
   /// The map over the whole of a picture that `steps` were applied to: f32 `[height, width, 1]` of its size, scaled
   /// anew, and the evidence that its 1 stands for. What the steps cut off of it is 0.
-  public func spread(over picture: Tensor, after steps: [[PixelOp]]) throws -> (map: Tensor, peak: Float) {
+  public func spread(over picture: Tensor, after steps: [[any PixelStep]]) throws -> (map: Tensor, peak: Float) {
     let map = try Image.spread(map, over: picture.shape, extent: steps[0].extent(picture.shape))
     let values = map.floats()
     let largest = values.max() ?? 0

@@ -55,33 +55,34 @@ public struct Calibration: Equatable, Sendable {
   /// - Throws: `GXError` that names the field at fault.
   public init(json: JSON) throws(GXError) {
     var fields = try JSONFields(json, "calibration")
-    let names = try fields.required("classes", .list(.string, count: 2...Int.max))
-    guard Set(names.map { Name($0) }).count == names.count else { throw GXError("calibration: \"classes\" has a name twice") }
+    let names = try fields.required("classes", .names(atLeast: 2))
     classes = names
-    let numbers = JSONKind.list(.number, count: names.count...names.count)
-    if fields.has("scale") {
-      scaling = .vector(scale: try fields.required("scale", numbers), bias: try fields.required("bias", numbers))
+    let temperature = try fields.optional("temperature", .number(in: 1e-300...1e300))
+    let each = JSONKind<[Double]>.list(.number, count: names.count...names.count)
+    if let scale = try fields.optional("scale", each) {
+      scaling = .vector(scale: scale, bias: try fields.required("bias", each))
     } else {
-      scaling = .temperature(try fields.required("temperature", .number.restricted("a number above 0") { $0 > 0 }))
+      guard let temperature else { throw GXError("\(fields.place): neither \"temperature\" nor \"scale\"") }
+      scaling = .temperature(temperature)
     }
     guard scaling.isFinite(forLogitsUpTo: Self.largestLogit) else {
-      throw GXError("calibration: its numbers are too large: not all logits stay finite")
+      throw GXError("\(fields.place): its numbers are too large: not all logits stay finite")
     }
-    conformal = try fields.optionalFields("conformal").map { (sets) throws(GXError) in
-      var sets = sets
-      return ConformalSets(
+    let share = JSONKind.number(in: 0...1)
+    if var sets = try fields.optionalFields("conformal") {
+      conformal = ConformalSets(
         score: try sets.required("method", .choice(ConformalSets.Score.self)),
-        coverage: try sets.required("coverage", .number(in: 0...1)),
-        threshold: try sets.required("threshold", .number(in: 0...1)))
+        coverage: try sets.required("coverage", share), threshold: try sets.required("threshold", share))
+      try sets.finish()
     }
-    abstention = try fields.optionalFields("abstention").map { (fields) throws(GXError) in
-      var fields = fields
-      return Abstention(
-        precision: try fields.required("precision", .number(in: 0...1)),
-        threshold: try fields.required("threshold", .number(in: 0...1)))
+    if var limits = try fields.optionalFields("abstention") {
+      abstention = Abstention(
+        precision: try limits.required("precision", share), threshold: try limits.required("threshold", share))
+      try limits.finish()
     }
-    let name = JSONKind("like 0123456789abcdef/none") { $0.stringValue.flatMap(ClassifierName.init) }
-    classifier = try fields.optional("classifier", name)
+    classifier = try fields.optional(
+      "classifier",
+      JSONKind("like 0123456789abcdef/none") { $0.stringValue.flatMap(ClassifierName.init) })
     others = fields.rest
   }
 

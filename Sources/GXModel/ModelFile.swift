@@ -71,37 +71,31 @@ public struct Model: Sendable {
     guard version <= Self.version else {
       throw GXError("model is of version \(version); this gx reads up to \(Self.version)")
     }
-    classes = try fields.required("classes", .list(.string, count: 2...Int.max))
-    guard Set(classes.map { Name($0) }).count == classes.count else { throw GXError("model: \"classes\" has a name twice") }
-    input = try fields.required(
-      "input", .list(.int, count: 3...3).restricted("[height, width, channels]") { $0.allSatisfy { $0 > 0 } })
+    classes = try fields.required("classes", .names(atLeast: 2))
+    input = try fields.required("input", .list(.int(in: 1...Int.max), count: 3...3))
     ops = try fields.required("ops", .list(.any))
-    training = try fields.required("training", .object)
-    views =
-      try fields.optional("tta", JSONKind("one of \(Views.grammar)") { $0.stringValue.flatMap(Views.init) }) ?? .one
+    training = try fields.required("training", .any).objectValue ?? [:]
+    views = try fields.optional("tta", .views) ?? .one
     card = try fields.optional("card", .object) ?? [:]
     do throws(GXError) {
-      calibration = try fields.optional("calibration", .any).map { (json) throws(GXError) in try Calibration(json: json)
-      }
+      calibration = try fields.optional("calibration", .any).map { json throws(GXError) in try Calibration(json: json) }
     } catch {
       throw error.at("model")
     }
-    let network = try fields.required("graph", .any)
-    do { graph = try Graph(json: network) } catch { throw GXError("model: graph: \(error)") }
+    let graph = try fields.required("graph", .any)
+    do { self.graph = try Graph(json: graph) } catch { throw GXError("model: \(error)") }
     others = fields.rest
+    try file.checkWeights()
     weights = file.tensors
-    try checkWeights()
+    try checkVariances()
   }
 
-  /// NaN passes through a rectifier as 0, so that numbers that are none would end as a plausible answer.
-  private func checkWeights() throws(GXError) {
-    for (name, tensor) in weights {
-      do throws(GXError) { try tensor.checkFinite() } catch { throw error.at("tensor \(name)") }
-    }
+  /// The root of a variance below 0 is NaN, which a rectifier turns into 0 and so into a plausible answer.
+  private func checkVariances() throws(GXError) {
     let variances = Set(
       graph.nodes.indices.flatMap(graph.weights).filter { $0.role == .runningVariance }.map(\.name))
     for (name, tensor) in weights where variances.contains(name) && tensor.floats().contains(where: { $0 < 0 }) {
-      throw GXError("tensor \(name): a variance is below 0")
+      throw GXError("tensor '\(name)': a variance is below 0")
     }
   }
 
@@ -127,6 +121,12 @@ public struct Model: Sendable {
   /// Writes the file; it appears whole or not at all.
   public func write(path: String, _ dtype: DType? = nil) throws {
     try safetensors(dtype).write(path: path)
+  }
+}
+
+extension JSONKind where Value == Views {
+  fileprivate static var views: JSONKind {
+    JSONKind("one of \(Views.grammar)") { $0.stringValue.flatMap(Views.init(rawValue:)) }
   }
 }
 

@@ -17,7 +17,7 @@ public struct Preparation: Sendable {
 
   /// The steps that are still to be applied to `record`.
   /// - Throws: `GXError` where it was prepared otherwise than the model wants, or does not say how.
-  public func steps(for record: Record) throws(GXError) -> [PixelOp] {
+  public func steps(for record: Record) throws(GXError) -> [any PixelStep] {
     guard let tensor = record.tensor else { return [] }
     let history = Provenance.history(of: record)
     return try Provenance.missing(ops: history, dtype: tensor.dtype, model: wanted, assumed: assumed).map {
@@ -30,14 +30,14 @@ public struct Preparation: Sendable {
           "the model takes features, the value of node \(source.node) of model \(source.model): "
             + "put gx-infer --features before")
       }
-      return try PixelOp(json: step)
+      return try PixelSteps.step(step)
     }
   }
 
   /// The picture after `steps`, `[height, width, channels]` of floats.
   /// - Throws: `GXError` where a step fails, or its outcome is not what the network takes; of a number that is not
   ///   finite with its place.
-  public func finish(_ picture: Tensor, _ steps: [PixelOp]) throws -> Tensor {
+  public func finish(_ picture: Tensor, _ steps: [any PixelStep]) throws -> Tensor {
     let given = picture
     var picture = picture
     for step in steps { picture = try step.apply(picture) }
@@ -51,25 +51,18 @@ public struct Preparation: Sendable {
     return picture
   }
 
-  /// What a person can see of `finish`: the picture after the geometric ones of `steps`, u8 `[height, width, 3]`.
+  /// What a person can see of `finish`: the picture after what can be seen of `steps`, u8 `[height, width, 3]`.
   /// - Throws: `GXError` where a step fails, or the picture has neither 1 nor 3 channels.
-  package func seen(_ picture: Tensor, after steps: [PixelOp]) throws -> Tensor {
+  package func seen(_ picture: Tensor, after steps: [any PixelStep]) throws -> Tensor {
     var picture = picture
-    for step in steps {
-      if case .normalize = step { continue }
-      picture = try step.apply(picture)
-    }
+    for step in steps { picture = try step.visible(picture) }
     return try shown(picture, before: steps)
   }
 
   /// The whole of a picture that `steps` are still to be applied to, to look at: u8 `[height, width, 3]` of its size.
   /// - Throws: `GXError` where the picture has neither 1 nor 3 channels.
-  package func shown(_ picture: Tensor, before steps: [PixelOp]) throws -> Tensor {
-    var picture = picture
+  package func shown(_ picture: Tensor, before steps: [any PixelStep]) throws -> Tensor {
     // What the model wants and is no longer to be done was done before.
-    for step in wanted.dropLast(steps.count).reversed() {
-      if case .normalize(let normalize)? = try? PixelOp(json: step) { picture = try normalize.undo(picture) }
-    }
-    return try Image.displayable(picture)
+    try Image.displayable(PixelSteps.undo(wanted.dropLast(steps.count), picture))
   }
 }

@@ -12,9 +12,9 @@ public struct Pretrained: Sendable {
   public let metadata: [(key: String, value: String)]
   /// By the file's own names.
   let tensors: [(name: String, tensor: Tensor)]
-  /// Names of tensors of types that are not read.
-  let unread: [String]
-  /// The classes that the head tells, where the file is a gx model, which says so.
+  /// Tensors of types that gx cannot read.
+  let unread: [(name: String, type: String)]
+  /// The classes that the head predicts, where the file is a gx model, which says so.
   let classes: [String]?
 
   /// The longest text of the file's metadata that is kept, in bytes.
@@ -26,7 +26,7 @@ public struct Pretrained: Sendable {
     do throws(GXError) {
       let bytes = try readWhole(path, limit: Safetensors.byteLimit)
       digest = hexDigits(xxh64(UnsafeRawBufferPointer(start: bytes.base, count: bytes.count)))
-      let file = try Safetensors(parsing: bytes, foreign: true)
+      let file = try Safetensors(parsing: bytes)
       (tensors, unread) = (file.tensors, file.unread)
       metadata = file.metadata.filter { $0.key != Model.metadataKey && $0.value.utf8.count <= Self.metadataLimit }
       classes = file.metadata(Model.metadataKey) == nil ? nil : try Model(file).headClasses
@@ -35,59 +35,65 @@ public struct Pretrained: Sendable {
     }
   }
 
-  /// What became of each tensor.
-  public struct Fit {
-    /// All weights of the graph: the file's where they fit, the fresh ones elsewhere.
-    public internal(set) var weights: [(name: String, tensor: Tensor)] = []
-    /// Names in the graph of those that came from the file.
-    public internal(set) var taken: [String] = []
-    /// Names in the graph of those that the file does not have.
-    public internal(set) var missing: [String] = []
-    /// Names in the graph of those that the file has in another shape, and both shapes.
-    public internal(set) var misshapen: [(name: String, file: Shape, graph: Shape)] = []
-    /// Names in the file of those that nothing in the graph is called by, or that are of a type that is not read.
-    public internal(set) var unused: [String] = []
-  }
-
   /// Puts the file's tensors in the place of `fresh` ones, which are all that `graph` takes.
   ///
   /// A matrix `[o, i]` and a 1x1 convolution's `[o, i, 1, 1]` fit each other. The head (the last linear layer) stays fresh
   /// where its shape differs, and where the file is a gx model of other classes.
-  /// - Throws: `GXError` where less than half of the other layers' tensors fit.
+  /// - Throws: `GXError` where less than half of the other layers' tensors fit, or of the weights in them: batch
+  ///   normalisation has most of the tensors and fits many a network by accident; and where a tensor that fits has a
+  ///   value that is not finite.
   public func fit(
     _ graph: Graph, fresh: [(name: String, tensor: Tensor)], classes: [String]
   ) throws -> Fit {
-    let names = ForeignNames.translated(tensors.map(\.name), for: fresh.map(\.name))
-    let given = Dictionary(zip(names, tensors).map { ($0, $1.tensor) }) { first, _ in first }
+    let theirs = tensors.map(\.name) + unread.map(\.name)
+    let names = ForeignNames.translated(theirs, for: fresh.map(\.name))
+    let given = Dictionary(zip(names, tensors)) { first, _ in first }
+    let unreadable = Dictionary(zip(names.dropFirst(tensors.count), unread.map(\.type))) { first, _ in first }
     let isHead = { (name: String) in layer(of: name) == graph.headName }
     let knowsClasses = self.classes == nil || self.classes == classes
-    var fit = Fit()
+    var fit = Fit(head: graph.headName)
     for (name, old) in fresh {
       var tensor = old
-      if let source = given[name], knowsClasses || !isHead(name) {
-        if source.dtype.isFloat, source.shape.withoutLastOnes == old.shape.withoutLastOnes {
+      let isWanted = knowsClasses || !isHead(name)
+      if isWanted, let (own, source) = given[name] {
+        if !source.dtype.isFloat {
+          fit.fresh.append((name, .type(source.dtype.name.uppercased())))
+        } else if source.shape.withoutLastOnes == old.shape.withoutLastOnes {
+          do throws(GXError) { try source.checkFinite() } catch { throw error.at("\(self.name): tensor '\(own)'") }
           tensor = try Tensor(old.shape, source.floats())
           fit.taken.append(name)
+        } else if graph.readsPictures(layer(of: name)), source.shape.otherChannels(than: old.shape) {
+          fit.fresh.append((name, .channels(file: source.shape[1], pictures: old.shape[1])))
         } else {
-          fit.misshapen.append((name, source.shape, old.shape))
+          fit.fresh.append((name, .shape(file: source.shape, graph: old.shape)))
         }
+      } else if isWanted, let type = unreadable[name] {
+        fit.fresh.append((name, .type(type)))
       } else {
-        fit.missing.append(name)
+        fit.fresh.append((name, .missing))
       }
       fit.weights.append((name, tensor))
     }
     let known = Set(fresh.map(\.name))
-    fit.unused = zip(names, tensors).filter { !known.contains($0.0) }.map(\.1.name) + unread
-
-    let body = fresh.count { !isHead($0.name) }
-    let fitting = fit.taken.count { !isHead($0) }
-    guard 2 * fitting >= body else {
-      throw GXError(
-        "\(name): has \(fitting) of the \(body) tensors before the network's head. The network's are called "
-          + "\(fresh.prefix(3).map(\.name).joined(separator: ", "))…, the file's "
-          + "\(tensors.prefix(3).map(\.name).joined(separator: ", "))…")
-    }
+    fit.unused = zip(names, theirs).filter { !known.contains($0.0) }.map(\.1)
+    try check(fit, fresh.filter { !isHead($0.name) })
     return fit
+  }
+
+  /// - Parameter body: All tensors before the head.
+  private func check(_ fit: Fit, _ body: [(name: String, tensor: Tensor)]) throws(GXError) {
+    let taken = Set(fit.taken)
+    let fitting = body.filter { taken.contains($0.name) }
+    func size(_ weights: [(name: String, tensor: Tensor)]) -> Int { weights.reduce(0) { $0 + $1.tensor.count } }
+    guard 2 * fitting.count < body.count || 2 * size(fitting) < size(body) else { return }
+    let unreadable = fit.fresh.filter { if case .type = $0.lack { true } else { false } }.map(\.name)
+    func examples(_ names: [String]) -> String { names.prefix(3).joined(separator: ", ") + "…" }
+    throw GXError(
+      "\(name): has \(fitting.count) of the \(body.count) tensors before the network's head, and in these "
+        + "\(size(fitting)) of its \(size(body)) weights"
+        + (unreadable.isEmpty ? "" : "; \(fit.reasons(unreadable))")
+        + "; the network's are called \(examples(body.map(\.name))), the file's "
+        + examples(tensors.map(\.name) + unread.map(\.name)))
   }
 
   /// Where the weights came from, for the model's record.
@@ -96,76 +102,23 @@ public struct Pretrained: Sendable {
     for (key, value) in metadata { texts[key] = .string(value) }
     return [
       "file": .string(name), "digest": .string(digest), "tensors": .int(fit.taken.count),
-      "fresh": .array((fit.missing + fit.misshapen.map(\.name)).map(JSON.string)), "metadata": .object(texts),
+      "fresh": .array(fit.fresh.map { .string($0.name) }), "metadata": .object(texts),
     ]
   }
 }
 
-extension Pretrained.Fit {
-  /// One line on which tensors came from the file and which not, each by its name.
-  public var note: String {
-    let counters = unused.count { $0.hasSuffix(".num_batches_tracked") }
-    let strangers = unused.filter { !$0.hasSuffix(".num_batches_tracked") }
-    let parts = [
-      missing.isEmpty ? nil : "not in it: \(missing.joined(separator: ", "))",
-      misshapen.isEmpty
-        ? nil
-        : "of another shape: "
-          + misshapen.map { "\($0.name) (\($0.file), here \($0.graph))" }.joined(separator: ", "),
-      strangers.isEmpty ? nil : "not used: \(strangers.joined(separator: ", "))",
-      counters == 0 ? nil : "not needed: \(counters) num_batches_tracked",
-    ]
-    return (["\(taken.count) of \(weights.count) tensors"] + parts.compactMap { $0 }).joined(separator: "; ")
+extension Graph {
+  /// Whether the layer of this name reads the network's input.
+  fileprivate func readsPictures(_ name: String) -> Bool {
+    nodes.first { $0.name == name }?.inputs == [-1]
   }
 }
-
-/// How others call what our graphs call by timm's names.
-enum ForeignNames {
-  /// What wrappers put before the names of the network that they hold.
-  static let prefixes = ["module.", "model.", "encoder.", "backbone.", "timm_model."]
-
-  /// Words for layers and parts, in the order in which they work: torchvision's, which numbers the rest, and those of
-  /// `efficientnet_pytorch`, which calls things alike in the network and in its blocks.
-  static let order = [
-    "features", "_conv_stem", "_expand_conv", "_bn0", "_blocks", "_depthwise_conv", "_conv_head", "_bn1", "_se_reduce",
-    "_se_expand", "_project_conv", "_bn2", "conv", "block", "fc1", "fc2", "classifier", "_fc",
-  ]
-
-  /// For each name in a file, the one in the graph; what nothing is known of stays as it is, without prefixes.
-  ///
-  /// Where the names say little, their order says all: as many layers in the order of work are the same layers.
-  static func translated(_ names: [String], for wanted: [String]) -> [String] {
-    let bare = names.map(withoutPrefixes)
-    let known = Set(wanted)
-    guard 2 * bare.count(where: known.contains) < wanted.count else { return bare }
-    let theirs = Set(bare.map(layer)).compactMap { name in place(of: name).map { (name, $0) } }
-      .sorted { $0.1.lexicographicallyPrecedes($1.1) }.map(\.0)
-    var ours: [String] = []
-    for name in wanted where ours.last != layer(of: name) { ours.append(layer(of: name)) }
-    // A file without a head is a backbone all the same.
-    guard theirs.count == ours.count || theirs.count == ours.count - 1 else { return bare }
-    let layers = Dictionary(uniqueKeysWithValues: zip(theirs, ours))
-    return bare.map { name in
-      layers[layer(of: name)].map { $0 + name.dropFirst(layer(of: name).count) } ?? name
-    }
-  }
-
-  private static func withoutPrefixes(_ name: String) -> String {
-    var rest = Substring(name)
-    while let prefix = prefixes.first(where: rest.hasPrefix) { rest = rest.dropFirst(prefix.count) }
-    return String(rest)
-  }
-
-  /// Where a layer comes in the order of work, part by part; nil if one of its words is not known.
-  private static func place(of layer: String) -> [Int]? {
-    let places = layer.split(separator: ".").map { Int($0) ?? order.firstIndex(of: String($0)) }
-    return places.contains(nil) ? nil : places.map { $0! }
-  }
-}
-
-/// A tensor's name without its last part.
-package func layer(of name: String) -> String { String(name[..<(name.lastIndex(of: ".") ?? name.endIndex)]) }
 
 extension Shape {
   fileprivate var withoutLastOnes: Shape { Array(self[..<((lastIndex { $0 != 1 } ?? -1) + 1)]) }
+
+  /// Whether it is a convolution's, as `other` is, but for the number of channels that it reads.
+  fileprivate func otherChannels(than other: Shape) -> Bool {
+    count == 4 && other.count == 4 && self[0] == other[0] && self[1] != other[1] && self[2...] == other[2...]
+  }
 }

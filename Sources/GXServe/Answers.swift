@@ -34,8 +34,8 @@ struct ShownExplanation: Sendable {
   let layer: String
   /// u8 `[height, width, 3]`: what the network sees of the picture.
   let seen: Tensor
-  /// How much of the picture's width and height that is, around its centre.
-  let extent: (width: Double, height: Double)
+  /// Which part of the picture that is.
+  let extent: Extent
 
   var answer: JSONObject {
     let (prediction, map) = (explanation.prediction, explanation.map)
@@ -48,7 +48,7 @@ struct ShownExplanation: Sendable {
         "height": .int(height), "width": .int(width),
         "values": .array(
           (0..<height).map { y in .array(values[y * width..<(y + 1) * width].map(JSON.float)) }),
-        "extent": ["width": .double(extent.width), "height": .double(extent.height)],
+        "extent": .object(extent.json),
       ],
     ]
   }
@@ -56,5 +56,14 @@ struct ShownExplanation: Sendable {
   /// The map in colours over the picture, as a PNG file.
   func overlay() throws -> [UInt8] {
     try Image.encodePNG(Image.overlay(explanation.map, over: seen, opacity: Image.overlayOpacity))
+  }
+}
+
+extension Extent {
+  /// Where it begins is told of those alone that are not around the centre.
+  fileprivate var json: JSONObject {
+    var fields: JSONObject = ["width": .double(width), "height": .double(height)]
+    if !isCentred { fields.merge(["left": .double(left), "top": .double(top)]) }
+    return fields
   }
 }

@@ -146,7 +146,7 @@ final class ArchiveReader: BodyReader {
   private static func picture(of record: Record) -> Storage? {
     let found = record.files.first { file in
       let bytes = UnsafeRawBufferPointer(start: file.data.base, count: file.data.count)
-      return withExtendedLifetime(file.data) { Image.Format(sniffing: bytes.prefix(Image.Format.sniffLength)) != nil }
+      return withExtendedLifetime(file.data) { PictureCodec(sniffing: bytes.prefix(PictureCodec.sniffLength)) != nil }
     }
     return (found ?? record.files.first)?.data
   }

@@ -1,4 +1,5 @@
 import GXCore
+import GXImage
 import Glibc
 
 /// Reads multipart/form-data (RFC 7578) as it comes in, in pieces of any size, holding no more than one part's headers.
@@ -26,7 +27,7 @@ final class Multipart {
     /// Whether it stands for a file that was not chosen: browsers send an empty one then.
     func isUnchosen(count: Int) -> Bool { filename?.isEmpty == true && count == 0 }
 
-    static let sniffLength = 512
+    static let sniffLength = max(512, PictureCodec.sniffLength)
   }
 
   enum Event {

@@ -1,4 +1,5 @@
 import GXCore
+import GXImage
 
 /// The API's description (OpenAPI 3.0.3), made of the table of routes, so that it is true of all of them.
 enum OpenAPI {
@@ -110,13 +111,10 @@ enum OpenAPI {
     ]
     switch route.action {
     case .classify, .explain:
-      return [
-        "required": true,
-        "content": [
-          "multipart/form-data": ["schema": form], "image/jpeg": ["schema": binary], "image/png": ["schema": binary],
-          "application/octet-stream": ["schema": binary],
-        ],
-      ]
+      var content: JSONObject = ["multipart/form-data": ["schema": form]]
+      for codec in PictureCodec.all { content[codec.mediaTypes[0]] = ["schema": binary] }
+      content["application/octet-stream"] = ["schema": binary]
+      return ["required": true, "content": .object(content)]
     case .batch:
       let files: JSON = [
         "type": "object", "properties": ["images": ["type": "array", "items": binary, "minItems": 1]],
@@ -193,6 +191,8 @@ enum OpenAPI {
         ]
       ),
     ]
+    let extent = object(
+      ["width", "height", "left", "top"].map { ($0, ["type": "number"]) }, optional: ["left", "top"])
     let rowFields = [("id", text)] + predicted + doubts + [("error", text), ("message", text)]
     return [
       "Error": object([("error", text), ("message", text)]),
@@ -207,7 +207,7 @@ enum OpenAPI {
           "map",
           object([
             ("height", ["type": "integer"]), ("width", ["type": "integer"]), ("values", list(list(probability))),
-            ("extent", object([("width", ["type": "number"]), ("height", ["type": "number"])])),
+            ("extent", extent),
           ])
         ),
       ]),

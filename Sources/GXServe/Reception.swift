@@ -50,7 +50,7 @@ struct Reception: Sendable {
   /// What a picture is sent as, for messages.
   static let ways =
     "a picture as the field '\(PictureReader.field)' of a form (Content-Type: multipart/form-data), or as the body "
-    + "(Content-Type: \(pictureTypes.joined(separator: ", ")) or application/octet-stream)"
+    + "(Content-Type: \(PictureCodec.all.map(\.mediaTypes[0]).joined(separator: ", ")) or application/octet-stream)"
 
   func nothing(_ message: String) -> Response { fault(400, error: "No image provided", message, .badRequest) }
 
@@ -60,8 +60,5 @@ struct Reception: Sendable {
   }
 }
 
-/// The media types of pictures that are read.
-let pictureTypes = ["image/jpeg", "image/png"]
-
 /// Whether a file begins as pictures do that are read.
-func beginsLikePicture(_ start: some Collection<UInt8>) -> Bool { Image.Format(sniffing: start) != nil }
+func beginsLikePicture(_ start: some Collection<UInt8>) -> Bool { PictureCodec(sniffing: start) != nil }

@@ -12,7 +12,7 @@ public final class ServedModel: Sendable {
   /// nil where the first model has no layer to explain by.
   private let explainer: Explainer?
   /// What a decoded picture still has to go through, for each model.
-  private let steps: [[PixelOp]]
+  private let steps: [[any PixelStep]]
 
   /// The names of the classes.
   var classes: [String] { ensemble.classes }

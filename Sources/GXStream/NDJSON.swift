@@ -35,7 +35,7 @@ public final class NDJSONWriter {
   }
 }
 
-/// Reads one object a line. Blank lines are passed over.
+/// Reads one object a line. Blank lines are passed over, and so is a byte order mark.
 public final class NDJSONReader {
   private let source: ByteSource
   private var buffer: [UInt8] = []
@@ -65,6 +65,7 @@ public final class NDJSONReader {
       guard ended else {
         throw GXError("\(place): breaks off without a newline; whatever wrote it did not finish")
       }
+      if line == 1, buffer.starts(with: [0xef, 0xbb, 0xbf]) { buffer.removeFirst(3) }  // a byte order mark
       if buffer.allSatisfy({ $0 == 0x20 || $0 == 0x09 || $0 == 0x0d }) { continue }
       do {
         let value = try buffer.withUnsafeBytes { try JSON(parsing: $0) }

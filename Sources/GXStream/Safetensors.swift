@@ -11,8 +11,8 @@ public struct Safetensors: Sendable {
   /// In file order; no name twice.
   public var tensors: [(name: String, tensor: Tensor)]
   public var metadata: [(key: String, value: String)]
-  /// Names of the tensors of types that are not read; in foreign files alone.
-  public internal(set) var unread: [String] = []
+  /// The tensors of types that gx cannot read, and these types' names.
+  public internal(set) var unread: [(name: String, type: String)] = []
 
   /// The largest file that is read, and the largest header in it, in bytes (the header's is the format's own).
   public static let byteLimit = 2 << 30
@@ -47,27 +47,13 @@ extension Safetensors {
     }
   }
 
-  /// Reads a file that is in memory; the tensors are views into `file`.
-  ///
-  /// - Parameter foreign: BF16 and F64 become f32, and tensors of other types are left `unread`; else each is an error.
-  public init(parsing file: Storage, foreign: Bool = false) throws(GXError) {
+  /// Reads a file that is in memory; the tensors are views into `file`. BF16 and F64 become f32; tensors of types that gx
+  /// has no other for are left `unread`.
+  public init(parsing file: Storage) throws(GXError) {
     let bytes = UnsafeRawBufferPointer(start: file.base, count: file.count)
-    guard bytes.count >= 8 else { throw GXError("\(bytes.count) bytes are no safetensors file") }
-    let length = UInt64(littleEndian: bytes.loadUnaligned(as: UInt64.self))
-    guard length <= Self.headerLimit else {
-      throw GXError("safetensors header of \(length) bytes is larger than the limit of \(Self.headerLimit)")
-    }
-    guard length <= bytes.count - 8 else {
-      throw GXError("safetensors header of \(length) bytes does not fit a file of \(bytes.count) bytes")
-    }
-    let dataStart = 8 + Int(length)
-    let header: JSON
-    do {
-      header = try JSON(parsing: UnsafeRawBufferPointer(rebasing: bytes[8..<dataStart]))
-    } catch {
-      throw error.at("safetensors header")
-    }
-    guard let fields = header.objectValue else { throw GXError("safetensors header is no JSON object") }
+    let fields: JSONObject
+    let dataStart: Int
+    do throws(GXError) { (fields, dataStart) = try Self.header(bytes) } catch { throw Self.mistaken(bytes) ?? error }
 
     metadata = []
     var entries: [Entry] = []
@@ -79,7 +65,7 @@ extension Safetensors {
           metadata.append((key, text))
         }
       } else {
-        do { entries.append(try Entry(name: name, value, foreign: foreign)) } catch {
+        do { entries.append(try Entry(name: name, value)) } catch {
           throw error.at("tensor '\(name)'")
         }
       }
@@ -104,12 +90,51 @@ extension Safetensors {
         tensors.append((entry.name, try Tensor(dtype, entry.shape, storage: storage)))
       case .bf16: tensors.append((entry.name, try Self.converted(view, entry.shape, Self.bf16)))
       case .f64: tensors.append((entry.name, try Self.converted(view, entry.shape) { Float(Double(bitPattern: $0)) }))
-      case .other: unread.append(entry.name)
+      case .other(let type): unread.append((entry.name, type))
       }
       at = entry.end
     }
     guard at == bytes.count - dataStart else {
       throw GXError("\(bytes.count - dataStart - at) bytes at the end belong to no tensor")
+    }
+  }
+
+  /// The header's fields, and where the data begins.
+  private static func header(_ bytes: UnsafeRawBufferPointer) throws(GXError) -> (JSONObject, Int) {
+    guard bytes.count >= 8 else { throw GXError("\(bytes.count) bytes are no safetensors file") }
+    let length = UInt64(littleEndian: bytes.loadUnaligned(as: UInt64.self))
+    guard length <= headerLimit else {
+      throw GXError("safetensors header of \(length) bytes is larger than the limit of \(headerLimit)")
+    }
+    guard length <= bytes.count - 8 else {
+      throw GXError("safetensors header of \(length) bytes does not fit a file of \(bytes.count) bytes")
+    }
+    let end = 8 + Int(length)
+    let header: JSON
+    do { header = try JSON(parsing: UnsafeRawBufferPointer(rebasing: bytes[8..<end])) } catch {
+      throw error.at("safetensors header")
+    }
+    guard let fields = header.objectValue else { throw GXError("safetensors header is no JSON object") }
+    return (fields, end)
+  }
+
+  /// What came in a safetensors file's place, and what to do with it; nil where that is unknown.
+  private static func mistaken(_ bytes: UnsafeRawBufferPointer) -> GXError? {
+    switch ForeignKind(sniffing: bytes.prefix(ForeignKind.sniffLength)) {
+    case nil, .safetensors: nil
+    case .pytorch: GXError("this is a PyTorch file: convert it with scripts/convert/pytorch.py")
+    case .pickle: GXError("this is a Python pickle; if PyTorch wrote it, convert it with scripts/convert/pytorch.py")
+    case .lfsPointer: GXError("this is a Git LFS pointer, not the file itself: git lfs pull fetches that")
+    case let kind?: GXError("this is \(kind.description), not a safetensors file")
+    }
+  }
+
+  /// - Throws: `GXError` naming the first tensor that holds no weights: one of a type that is not read, or with a value
+  ///   that is not finite.
+  public func checkWeights() throws(GXError) {
+    for (name, type) in unread { throw GXError("tensor '\(name)': is of type \(type), which gx cannot read") }
+    for (name, tensor) in tensors {
+      do { try tensor.checkFinite() } catch { throw error.at("tensor '\(name)'") }
     }
   }
 
@@ -131,13 +156,14 @@ extension Safetensors {
   /// What an element is.
   private enum ElementType {
     case own(DType)
-    case bf16, f64, other
+    case bf16, f64
+    case other(String)
 
     init(named name: String) {
       switch name {
       case "BF16": self = .bf16
       case "F64": self = .f64
-      default: self = dtypeNames.first { $0.name == name }.map { .own($0.dtype) } ?? .other
+      default: self = dtypeNames.first { $0.name == name }.map { .own($0.dtype) } ?? .other(name)
       }
     }
 
@@ -160,15 +186,11 @@ extension Safetensors {
     let start: Int
     let end: Int
 
-    init(name: String, _ json: JSON, foreign: Bool) throws(GXError) {
+    init(name: String, _ json: JSON) throws(GXError) {
       self.name = name
       guard let fields = json.objectValue else { throw GXError("is no JSON object") }
       guard let dtypeName = fields["dtype"]?.stringValue else { throw GXError("has no dtype") }
       type = ElementType(named: dtypeName)
-      if case .own = type {
-      } else if !foreign {
-        throw GXError("dtype \(dtypeName) is not supported (\(dtypeNames.map(\.name).joined(separator: ", ")))")
-      }
       shape = try Self.integers(fields["shape"], "shape")
       let offsets = try Self.integers(fields["data_offsets"], "data_offsets")
       guard offsets.count == 2, offsets[0] >= 0, offsets[1] >= offsets[0] else {

@@ -78,7 +78,7 @@ struct TarReader {
       }
       ended = false
       guard header.checksumHolds else {
-        throw fault(offset, offset == 0 ? "not a tar archive" : "the header's checksum is wrong")
+        throw offset == 0 ? noArchive(header.bytes) : fault(offset, "the header's checksum is wrong")
       }
       guard let size = header.size else { throw fault(offset, "the header's size is no number") }
       switch header.type {
@@ -155,11 +155,21 @@ struct TarReader {
 
   private func fault(_ offset: Int, _ what: String) -> GXError { GXError("\(source.name), byte \(offset): \(what)") }
 
+  /// What came instead of an archive, where that is known.
+  private func noArchive(_ start: some Collection<UInt8>) -> GXError {
+    let kind = ForeignKind(sniffing: start)
+    if kind == .tar { return fault(start.count, "the first block is damaged or breaks off") }
+    return fault(0, "not a tar archive" + (kind.map { ", but \($0.description)" } ?? ""))
+  }
+
   private func block() throws -> TarHeader? {
     var header = TarHeader()
     let got = try header.bytes.withUnsafeMutableBytes { try source.read(into: $0) }
     if got == 0 { return nil }
-    guard got == Self.block else { throw fault(source.offset, "breaks off within a block") }
+    guard got == Self.block else {
+      let isFirst = source.offset == got
+      throw isFirst ? noArchive(header.bytes.prefix(got)) : fault(source.offset, "breaks off within a block")
+    }
     return header
   }
 

@@ -3,6 +3,8 @@ import GXCore
 import GXImage
 import Glibc
 
+private let library = Library<gx_sixel>(file: gx_sixel_soname, package: gx_sixel_package, names: gx_sixel_functions)
+
 /// The ways to show a picture on a terminal.
 public enum GraphicsMethod: String, CaseIterable, Sendable {
   /// The kitty graphics protocol, which also Ghostty, WezTerm and Konsole speak.
@@ -29,34 +31,37 @@ public enum TerminalPicture {
 
   /// By libsixel: 256 colours chosen for the picture, and errors diffused.
   public static func sixel(_ picture: Tensor) throws -> [UInt8] {
+    let sixel = try library.functions().pointee
     final class Collector { var bytes: [UInt8] = [] }
     let collector = Collector()
     var output: OpaquePointer?
     var dither: OpaquePointer?
     defer {
-      if let output { sixel_output_unref(output) }
-      if let dither { sixel_dither_unref(dither) }
+      if let output { sixel.sixel_output_unref(output) }
+      if let dither { sixel.sixel_dither_unref(dither) }
     }
     func check(_ status: SIXELSTATUS) throws {
       // SIXEL_FAILED is a macro of the top four bits.
-      guard status & 0x1000 == 0 else { throw GXError("sixel: \(String(cString: sixel_helper_format_error(status)))") }
+      guard status & 0x1000 == 0 else {
+        throw GXError("sixel: \(String(cString: sixel.sixel_helper_format_error(status)!))")
+      }
     }
     try check(
-      sixel_output_new(
+      sixel.sixel_output_new(
         &output,
         { bytes, count, collector in
           let into = Unmanaged<Collector>.fromOpaque(collector!).takeUnretainedValue()
           into.bytes += UnsafeRawBufferPointer(start: bytes, count: Int(count))
           return count
         }, Unmanaged.passUnretained(collector).toOpaque(), nil))
-    try check(sixel_dither_new(&dither, 256, nil))
+    try check(sixel.sixel_dither_new(&dither, 256, nil))
     let (height, width) = (Int32(picture.shape[0]), Int32(picture.shape[1]))
     var pixels = picture.withBytes { Array($0) }
     try check(
-      sixel_dither_initialize(
+      sixel.sixel_dither_initialize(
         dither, &pixels, width, height, Int32(SIXEL_PIXELFORMAT_RGB888), Int32(SIXEL_LARGE_AUTO),
         Int32(SIXEL_REP_AUTO), Int32(SIXEL_QUALITY_AUTO)))
-    try check(sixel_encode(&pixels, width, height, 3, dither, output))
+    try check(sixel.sixel_encode(&pixels, width, height, 3, dither, output))
     return withExtendedLifetime(collector) { collector.bytes + [0x0a] }
   }
 

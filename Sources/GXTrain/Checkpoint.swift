@@ -52,17 +52,13 @@ extension Trainer {
     guard fields["data"]?.stringValue == dataDigest else { throw GXError("was started on other records") }
     guard fields["graph"] == graph.json else { throw GXError("was started with another network") }
 
-    func double(_ name: String) throws(GXError) -> Double {
-      guard let value = fields[name]?.doubleValue else { throw GXError("checkpoint: '\(name)' is no number") }
-      return value
-    }
-    func int(_ name: String) throws(GXError) -> Int {
-      guard let value = fields[name]?.intValue, value >= 0 else { throw GXError("checkpoint: '\(name)' is no count") }
-      return value
-    }
+    var numbers = try JSONFields(fields, "checkpoint")
+    func double(_ name: String) throws(GXError) -> Double { try numbers.required(name, .number) }
+    func int(_ name: String) throws(GXError) -> Int { try numbers.required(name, .count) }
     let tensors = Dictionary(uniqueKeysWithValues: file.tensors.map { ($0.name, $0.tensor) })
     func tensor(_ name: String) throws -> Tensor {
       guard let tensor = tensors[name] else { throw GXError("checkpoint: tensor '\(name)' is missing") }
+      do { try tensor.checkFinite() } catch { throw error.at("checkpoint: tensor '\(name)'") }
       return tensor
     }
     func weights(_ group: String) throws -> [(name: String, tensor: Tensor)] {

@@ -6,10 +6,10 @@ import GXStream
 
 /// Classes that labels are divided into for training: Hubble types, say, where the labels are spiral and elliptical.
 ///
-/// A network that tells them apart learns more from each picture. What it says is merged into the labels at once, so
+/// A network that predicts them learns more from each picture. Its outputs are merged into the labels at once, so
 /// that its users need not know of them.
 public struct FinerClasses: Sendable, Equatable {
-  /// The field of records that tells them.
+  /// The field of records that holds them.
   public let field: String
   /// In bytewise order.
   public let names: [String]
@@ -21,7 +21,7 @@ extension Dataset {
   /// Names of what the head's logits are of: the classes, or the finer ones that are merged into them.
   public var headClasses: [String] { finer?.names ?? classes }
 
-  /// A network of `architecture` that tells this data's classes.
+  /// A network of `architecture` that predicts this data's classes.
   public func graph(_ architecture: Architecture, input: Shape, dropout: Double?) throws -> Graph {
     var graph = try architecture.graph(input: input, classes: headClasses.count, dropout: dropout)
     if let finer { try graph.add("labels", .merge(groups: finer.groups)) }
@@ -38,8 +38,7 @@ struct FinerIndex {
 
   /// A provisional number for the class of `record`, whose label is known.
   mutating func number(_ record: Record, label: String) throws(GXError) -> Int32 {
-    guard let value = record.meta[field], let name = value.stringValue ?? (value.doubleValue == nil ? nil : value.text)
-    else { throw GXError("has no text or number in '\(field)'") }
+    let name = try Self.name(of: record, in: field)
     if let (number, other) = known[name] {
       guard other == label else {
         throw GXError("\(field) '\(name)' is part of label '\(label)', and of '\(other)' in records before")
@@ -51,6 +50,13 @@ struct FinerIndex {
     }
     known[name] = (Int32(known.count), label)
     return Int32(known.count - 1)
+  }
+
+  /// The finer class in the field of `record`.
+  static func name(of record: Record, in field: String) throws(GXError) -> String {
+    guard let value = record.meta[field], let name = value.stringValue ?? (value.doubleValue == nil ? nil : value.text)
+    else { throw GXError("has no text or number in '\(field)'") }
+    return name
   }
 
   /// The classes, and where each provisional number comes among them.

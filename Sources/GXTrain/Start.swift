@@ -17,6 +17,8 @@ public struct Start: Sendable {
   public var origin: JSONObject = [:]
   /// For the user: which tensors came from a file.
   public var note: String?
+  /// For the user: that layers before the head, which learn, have no weights from the file.
+  public var warning: String?
 
   /// New weights that the seed draws, all of which learn alike.
   public init(_ graph: Graph, seed: UInt64) throws {

@@ -1,30 +1,17 @@
 import GXCore
 import GXStream
 
-/// What teachers say of pictures, to be learnt beside the labels (distillation; Hinton, Vinyals & Dean 2015): a network's
-/// probabilities tell more than one name does, and where labels are wrong now and then, those of networks that have not
-/// seen a picture's label (`Folds`) are closer to the truth.
-///
-/// Holds four bytes a class, and some 40 more, of each picture that is learnt from.
-public struct Teacher: Sendable {
-  /// The share of a target that is the teacher's; the rest is the label's. 0 to 1.
-  public let share: Float
-  /// Pictures that are learnt from and have no row.
-  public let missing: Int
-  /// A fingerprint of what it says.
-  public let digest: UInt64
-  private let classes: Int
-  /// By the hash of an id: the place of its first value.
-  private var places: [UInt64: Int] = [:]
-  /// `[galaxies, classes]`, each row 1 in sum.
-  private var values: [Float] = []
-
+// What teachers say of pictures, to be learnt beside the labels (distillation; Hinton, Vinyals & Dean 2015): a network's
+// probabilities say more than one name does, and where labels are wrong now and then, those of networks that have not
+// seen a picture's label (`Folds`) are closer to the truth.
+extension SoftLabels {
   /// Reads rows of gx-infer, or of gx-train with folds: `id` and `probabilities` of every class. Rows of one id (of
   /// several teachers, or of copies) are averaged; rows with an `error`, and those of other pictures, are passed over.
   /// - Throws: `GXError` that names the line where a row has not one probability for each class of `data`.
-  public init(_ source: ByteSource, for data: Dataset, share: Double) throws {
-    self.share = Float(share)
-    classes = data.classes.count
+  public init(teachers source: ByteSource, for data: Dataset, share: Double) throws {
+    let classes = data.classes.count
+    var places: [UInt64: Int] = [:]
+    var values: [Float] = []
     let wanted = Set(data.train.map(\.id))
     let reader = NDJSONReader(source)
     while let row = try Self.next(reader) {
@@ -50,16 +37,14 @@ public struct Teacher: Sendable {
       let sum = values[first..<first + classes].reduce(0, +)
       for k in first..<first + classes { values[k] /= sum }
     }
-    missing = data.train.count { [places] in places[$0.id] == nil }
     var digest: UInt64 = 0
     for (id, place) in places {
       digest &+= values[place..<place + classes].withUnsafeBytes { xxh64($0, seed: id) }
     }
-    self.digest = digest
+    self.init(
+      share: Float(share), labels: classes, places: places, values: values,
+      settings: ["distill": .string(hexDigits(digest)), "distill-weight": .float(Float(share))])
   }
-
-  /// By the names of gx-train's options.
-  var settings: JSONObject { ["distill": .string(hexDigits(digest)), "distill-weight": .float(share)] }
 
   private static func next(_ reader: NDJSONReader) throws -> JSONObject? {
     do { return try reader.next() } catch let bad as NDJSONReader.BadLine { throw bad.fault }
@@ -81,17 +66,5 @@ public struct Teacher: Sendable {
     let sum = values.reduce(0, +)
     guard abs(sum - 1) < 0.01 else { throw GXError("probabilities are \(sum) in sum, not 1") }
     return values.map { $0 / sum }
-  }
-
-  /// The probabilities of the picture with this hash of its id, or nil where no row told them.
-  func probabilities(of id: UInt64) -> ArraySlice<Float>? {
-    places[id].map { values[$0..<$0 + classes] }
-  }
-
-  /// The same for pictures that have other ids.
-  func renamed(_ name: (UInt64) -> UInt64) -> Teacher {
-    var teacher = self
-    teacher.places = Dictionary(uniqueKeysWithValues: places.map { (name($0.key), $0.value) })
-    return teacher
   }
 }

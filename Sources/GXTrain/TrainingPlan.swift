@@ -25,7 +25,7 @@ public struct TrainingPlan: Sendable {
   /// The radius of sharpness-aware minimisation (see `Sharpness`), which takes twice as long; nil: none.
   public var sharpness: Double?
   public var classWeights = ClassWeights.none
-  /// The field of records that tells finer classes, which are learnt in the labels' place and merged into them.
+  /// The field of records that holds finer classes, which are learnt in the labels' place and merged into them.
   public var finer: String?
   public var augmentation: Augmentation?
   /// Without, all pictures are trained on, and the last epoch's weights are kept.
@@ -98,7 +98,7 @@ public struct TrainingPlan: Sendable {
   }
 }
 
-/// What tells the best epoch.
+/// The score by which the best epoch is chosen.
 public enum Criterion: String, CaseIterable, Sendable {
   case valLoss = "val_loss"
   case valAccuracy = "val_accuracy"
@@ -170,7 +170,7 @@ public enum ClassWeights: Equatable, Sendable {
   }
 }
 
-/// How well the validation pictures are told.
+/// How well the validation pictures are predicted.
 public struct ValidationScores: Equatable, Sendable, CustomStringConvertible {
   /// Mean cross-entropy in nats, against the true labels alone.
   public let loss: Double

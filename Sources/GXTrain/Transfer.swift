@@ -69,7 +69,8 @@ public struct TransferPlan: Sendable, Equatable {
 
 extension Start {
   /// New weights, with those of `file` in their place where they fit; what learns is as `plan` says.
-  /// - Throws: `GXError` as `Pretrained.fit`, and where `plan` asks for more blocks than there are.
+  /// - Throws: `GXError` as `Pretrained.fit`, where `plan` asks for more blocks than there are, and where a layer before
+  ///   the head that will not learn has no weights in the file.
   public init(
     _ graph: Graph, seed: UInt64, from file: Pretrained, plan: TransferPlan, classes: [String]
   ) throws {
@@ -78,6 +79,15 @@ extension Start {
     weights = fit.weights
     let groups = try NodeGroups(graph)
     if case .lastBlocks(let count) = plan.unfreeze { frozen = try groups.before(lastBlocks: count) }
+    func lacks(_ names: [String]) -> String {
+      "\(file.name): has no weights for \(names.count) of \(fit.weights.count) tensors"
+    }
+    let stuck = fit.lacking.filter { plan.unfreeze == .none || frozen.contains(layer(of: $0)) }
+    if !stuck.isEmpty {
+      throw GXError(
+        "\(lacks(stuck)), whose layers will not learn (--unfreeze \(plan.unfreeze.text)): \(fit.reasons(stuck))")
+    }
+    if !fit.lacking.isEmpty { warning = "\(lacks(fit.lacking)), which begin at random: \(fit.reasons(fit.lacking))" }
     rates = groups.rates(decay: plan.layerDecay)
     settings = plan.json
     settings["weights"] = .string(file.digest)
@@ -167,7 +177,7 @@ private struct FeatureCache {
   let start: Start
   let training: Dataset
   let validation: Dataset
-  let crop: PixelOp?
+  let crop: Crop?
   let threads: Int
   let folder: String?
 
@@ -217,7 +227,7 @@ private struct FeatureCache {
       try writer.finish()
     }
     let features = try Dataset(file, finer: training.finer?.field)
-    features.learn(from: training.teacher?.renamed { stableHash(hexDigits($0)) })
+    features.learn(from: training.soft?.renamed { stableHash(hexDigits($0)) })
     return features
   }
 }

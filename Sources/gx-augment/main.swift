@@ -35,10 +35,10 @@ command.main { arguments in
   let keep = arguments.has("keep")
   let splits = arguments.string("split").map { Set($0.split(separator: ",").map(String.init)) }
   let seed = try arguments.seed()
-  let crop = try augmentation.outputCrop.map { PixelOp.crop(try Crop(width: $0.width, height: $0.height)) }
+  let crop = try augmentation.centreCrop
 
   return try RecordPipe(arguments).expand { record in
-    guard let picture = record.tensor else { throw GXError("the record has no tensor") }
+    let picture = try record.finitePixels()
     let changes = splits.map { $0.contains(record.split ?? "") } ?? true
     var results: [Record] = []
     if keep || !changes {

@@ -1,7 +1,7 @@
 // gx-decode: pictures to a tensor stream.
 //
-// Operands: paths of JPEG and PNG files. Without operands, stdin: an NDJSON manifest, a tar of pictures, or one
-// picture. stdout: a tensor stream of u8 RGB pixels. A picture that can't be decoded is a record with `error`.
+// Operands: paths of picture files. Without operands, stdin: an NDJSON manifest, a tar of pictures, or one picture.
+// stdout: a tensor stream of RGB pixels. A picture that can't be decoded is a record with `error`.
 
 import GXCommand
 import GXCore
@@ -13,14 +13,16 @@ let command = Command(
   "gx-decode", "decode pictures into a tensor stream",
   synopsis: "[PICTURE]... > OUT",
   about: """
-    Decodes JPEG and PNG files into records of u8 pixels [height, width, 3], RGB, upright as EXIF says.
+    Decodes \(PictureCodec.names("and")) files into records of pixels [height, width, 3], RGB, upright as EXIF says.
 
     Without operands it reads stdin and tells by the first bytes what comes: an NDJSON manifest (gx-list's; the
     pictures are at 'path', all other fields are kept), a tar of pictures (a WebDataset shard; KEY.cls becomes
     the label where KEY.json has none), or a single picture.
 
-    Grey becomes RGB, transparency shows black, CMYK is converted, of 16 bits the upper 8 stay; colour profiles
-    are not applied. A picture that is damaged, cut short or missing becomes a record with 'error'.
+    Pixels are u8, grey becomes RGB, transparency shows black; colour profiles are not applied. A picture that is
+    damaged, cut short or missing becomes a record with 'error'.
+
+    \(PictureCodec.all.map { "\($0.name): \($0.about)" }.joined(separator: "\n"))
     """,
   options: [
     Option(
@@ -43,61 +45,6 @@ command.main { arguments in
   let maxPixels = try arguments.int("max-pixels", in: 1...Int.max) ?? Image.pixelLimit
   let next = arguments.operands.isEmpty ? try standardItems(root: arguments.string("root")) : items(arguments.operands)
   return try RecordPipe(arguments).run(next: next) { item in [decode(item, maxPixels: maxPixels)] }
-}
-
-func items(_ paths: [String]) -> () -> Item? {
-  var rest = paths[...]
-  return {
-    rest.popFirst().map { path in
-      let id = Key.id(path: path)
-      return Item(record: Record(id: id, meta: ["id": .string(id), "path": .string(path)]), path: path)
-    }
-  }
-}
-
-/// What comes on stdin, told apart by its first bytes.
-func standardItems(root: String?) throws -> () throws -> Item? {
-  if isatty(STDIN_FILENO) == 1 {
-    throw UsageError("stdin is a terminal; name PICTUREs, or send a manifest, a tar or a picture")
-  }
-  let source = ByteSource()
-  let start = try source.peek(Image.Format.sniffLength)
-  if start.isEmpty { throw GXError("stdin is empty") }
-  if Image.Format(sniffing: start.prefix(Image.Format.sniffLength)) != nil {
-    var picture: Storage? = try source.takeAll(limit: Limits.tensorBytes)
-    return {
-      guard let data = picture else { return nil }
-      picture = nil
-      var record = Record(id: "stdin")
-      record.files = [("picture", data)]
-      return Item(record: record)
-    }
-  }
-  guard start.first(where: { ![0x20, 0x09, 0x0a, 0x0d].contains($0) }) == UInt8(ascii: "{") else {
-    let reader = tensorStream(source)
-    return { try reader.next().map { Item(record: $0) } }
-  }
-  return manifestItems(NDJSONReader(source), root: root)
-}
-
-func manifestItems(_ rows: NDJSONReader, root: String?) -> () throws -> Item? {
-  {
-    do {
-      guard let row = try rows.next() else { return nil }
-      guard let path = row["path"]?.stringValue else {
-        var record = Record(id: Record(key: "line \(rows.line)", meta: row).id, meta: row)
-        if record.error == nil { record.fail("the manifest has no \"path\" in line \(rows.line)") }
-        return Item(record: record)
-      }
-      let id = row["id"] == nil ? Key.id(path: path) : Record(key: path, meta: row).id
-      let place = path.hasPrefix("/") || root == nil ? path : "\(root!)/\(path)"
-      return Item(record: Record(id: id, meta: row), path: place)
-    } catch let bad as NDJSONReader.BadLine {
-      var record = Record(id: "line \(rows.line)")
-      record.fail(bad.fault.message)
-      return Item(record: record)
-    }
-  }
 }
 
 @Sendable func decode(_ item: Item, maxPixels: Int) -> Record {
@@ -129,10 +76,10 @@ func manifestItems(_ rows: NDJSONReader, root: String?) -> () throws -> Item? {
 
 /// Where a record's picture is: the member that is named like one, or else the first that looks like one.
 func pictureMember(_ record: Record) -> Int? {
-  record.files.firstIndex { ["jpg", "jpeg", "png", "picture"].contains($0.ext) }
+  record.files.firstIndex { ($0.ext == "picture" || PictureCodec.suffixes.contains($0.ext)) }
     ?? record.files.firstIndex { file in
       let bytes = UnsafeRawBufferPointer(start: file.data.base, count: file.data.count)
-      return withExtendedLifetime(file.data) { Image.Format(sniffing: bytes.prefix(Image.Format.sniffLength)) != nil }
+      return withExtendedLifetime(file.data) { PictureCodec(sniffing: bytes.prefix(PictureCodec.sniffLength)) != nil }
     }
 }
 

@@ -1,4 +1,5 @@
 import GXCore
+import GXImage
 import GXStream
 import Glibc
 
@@ -13,12 +14,9 @@ struct Picture {
 }
 
 enum Files {
-  static let extensions = ["jpg", "jpeg", "png"]
+  static let extensions = PictureCodec.suffixes
 
-  static func isPicture(_ name: String) -> Bool {
-    guard let dot = name.utf8.lastIndex(of: UInt8(ascii: ".")) else { return false }
-    return extensions.contains(name[name.index(after: dot)...].lowercased())
-  }
+  static func isPicture(_ name: String) -> Bool { PictureCodec.isPicture(name: name) }
 
   /// The pictures that the operands name, each once, those of a folder in bytewise order of their paths.
   /// - Throws: where an operand does not exist.

@@ -11,7 +11,7 @@ let command = Command(
   "gx-list", "list pictures with their labels and splits",
   synopsis: "[FILE|FOLDER]... > MANIFEST",
   about: """
-    Lists the pictures (jpg, jpeg, png) in FOLDERs and below, in bytewise order, without hidden ones. The id is the
+    Lists the pictures (\(Files.extensions.joined(separator: ", "))) in FOLDERs and below, in bytewise order, without hidden ones. The id is the
     path below the FOLDER without its extension; with several operands, the whole path.
 
     --labels names a CSV whose rows name pictures by path (from the CSV's folder or a FOLDER), by file name, or by
@@ -75,13 +75,8 @@ command.main { arguments in
 
   return try arguments.run { output, tally in
     let writer = output.rows()
-    let shown = 20
     for entry in entries {
-      if let error = entry.error {
-        if tally.failed < shown { Log.error("\(entry.path): \(error)") }
-        if tally.failed == shown { Log.error("more errors stand in the rows") }
-      }
-      tally.add(failed: entry.error != nil)
+      tally.add(entry.path, error: entry.error)
       try writer.write(entry.json)
     }
     if entries.isEmpty { Log.note("no pictures (\(Files.extensions.joined(separator: ", "))) found") }
@@ -145,15 +140,10 @@ func refuseRepeats(in entries: inout [Entry], _ table: LabelTable) {
   }
 }
 
-/// Entries with their ids: the path below the folder, without extension where that is enough to tell pictures apart.
+/// Entries with their ids, which come of the path below the folder.
 func ids(of pictures: [Picture], single: Bool) -> [Entry] {
   let names = pictures.map { single ? $0.relative : $0.path }
-  var counts: [[UInt8]: Int] = [:]  // bytes: in two normal forms of Unicode it is two names
-  for name in names { counts[Array(Key.id(path: name).utf8), default: 0] += 1 }
-  return zip(pictures, names).map { picture, name in
-    let id = Key.id(path: name)
-    return Entry(id: counts[Array(id.utf8)] == 1 ? id : name, path: picture.path, error: picture.error)
-  }
+  return zip(pictures, Key.ids(paths: names)).map { Entry(id: $1, path: $0.path, error: $0.error) }
 }
 
 /// Gives pictures their rows. What is left over on either side becomes an error.

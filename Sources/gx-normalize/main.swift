@@ -33,11 +33,8 @@ command.main { arguments in
   let ways = [arguments.has("unit"), arguments.has("imagenet"), arguments.has("mean") || arguments.has("std")]
   if ways.count(where: { $0 }) > 1 { throw UsageError("choose one: --unit, --imagenet, or --mean with --std") }
   let type = try arguments.choice("dtype", FloatType.self) ?? .f32
-  let op = PixelOp.normalize(try Normalize(try method(arguments), dtype: type == .f16 ? .f16 : .f32))
-  return try RecordPipe(arguments).map { record in
-    guard let picture = record.tensor else { throw GXError("the record has no tensor") }
-    record.step(to: try op.apply(picture), op: op.json)
-  }
+  let normalize = try Normalize(try method(arguments), dtype: type == .f16 ? .f16 : .f32)
+  return try RecordPipe(arguments).step(normalize.json, normalize.apply)
 }
 
 func method(_ arguments: Arguments) throws -> Normalize.Method {

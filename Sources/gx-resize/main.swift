@@ -37,15 +37,11 @@ command.main { arguments in
   let levels = try arguments.string("fill").map(fillLevels)
   let mode = try arguments.choice("mode", Mode.self) ?? .stretch
   if levels != nil && mode != .fit { throw UsageError("--fill goes with --mode fit") }
-  let op = PixelOp.resize(
-    try Resize(
-      width: size.width, height: size.height, filter: try arguments.choice("filter", Filter.self) ?? .bilinear,
-      mode: mode == .fit ? .fit(fill: levels ?? [0]) : mode == .cover ? .cover : .stretch,
-      crop: try arguments.double("crop", in: Double.leastNonzeroMagnitude...1) ?? 1))
-  return try RecordPipe(arguments).map { record in
-    guard let picture = record.tensor else { throw GXError("the record has no tensor") }
-    record.step(to: try op.apply(picture), op: op.json)
-  }
+  let resize = try Resize(
+    width: size.width, height: size.height, filter: try arguments.choice("filter", Filter.self) ?? .bilinear,
+    mode: mode == .fit ? .fit(fill: levels ?? [0]) : mode == .cover ? .cover : .stretch,
+    crop: try arguments.double("crop", in: Double.leastNonzeroMagnitude...1) ?? 1)
+  return try RecordPipe(arguments).step(resize.json, resize.apply)
 }
 
 func fillLevels(_ text: String) throws -> [Double] {

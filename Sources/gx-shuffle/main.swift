@@ -21,7 +21,7 @@ let command = Command(
     .seed,
     Option("buffer", "b", "N", "stream through a buffer of N records"),
     Option("tmp", nil, "DIR", "where a pipe is spooled to [$TMPDIR or /var/tmp]"),
-    .output, .unbuffered,
+    .output, .maxErrors, .unbuffered,
   ],
   examples: ["gx-shuffle --seed 1 < train.tar > shuffled.tar"])
 

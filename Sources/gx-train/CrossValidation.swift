@@ -10,7 +10,7 @@ import GXTrain
 func crossValidate(_ run: Run) throws -> ExitStatus {
   let arguments = run.arguments
   let count = try arguments.int("folds", in: 2...Folds.limit)!
-  // There is nothing to choose by: what is held out is to be told, and must not tell the best epoch.
+  // There is nothing to choose by: what is held out is to be predicted, and must not choose the best epoch.
   let pointless = ["output", "val", "hold-out", "best", "patience", "checkpoint", "checkpoint-every", "resume", "half"]
   if let option = pointless.first(where: arguments.has) {
     throw UsageError("--folds and --\(option) do not go together: it writes no model, and begins anew each time")
@@ -19,15 +19,17 @@ func crossValidate(_ run: Run) throws -> ExitStatus {
   let jobs = try arguments.int("threads") ?? arguments.jobs()
   try expectStream()
   let log = try arguments.string("log").map { try EpochLog(path: $0, appending: false, tell: Log.tell) }
-  let data = try run.data(arguments.has("fold-val") ? [.train, .val] : [.train])
-  try run.teach(data)
-  let folds = try Folds(count, of: data, seed: run.plan.seed)
   var plan = run.plan
   (plan.validates, plan.patience) = (false, nil)
-  let none = ConfusionMatrix(classes: data.classes.count)
-  var all = none
   let status = try arguments.run { output, tally in
     let writer = output.rows()
+    let learnt: Set<Split> = arguments.has("fold-val") ? [.train, .val] : [.train]
+    let data = try run.data(learning: learnt, validates: false, counting: &tally)
+    try run.teach(data)
+    let folds = try Folds(count, of: data, seed: run.plan.seed)
+    for warning in folds.warnings { Log.warning(warning) }
+    let none = ConfusionMatrix(classes: data.classes.count)
+    var all = none
     for fold in 0..<count {
       log?.fields = ["fold": .int(fold)]
       let others = folds.data(without: fold)
@@ -37,7 +39,7 @@ func crossValidate(_ run: Run) throws -> ExitStatus {
         Signals.endAsInterrupted()
       }
       let classifier = try Ensemble([outcome.model], assuming: .all, views: views, calibration: .none)
-      var told = none
+      var predictions = none
       try orderedMap(jobs: jobs, next: folds.records(of: fold)) { record in
         (record, Result { try classifier.row(of: record, logitsOf: "") })
       } emit: { (record: Record, result: Result<JSONObject, Error>) in
@@ -45,23 +47,27 @@ func crossValidate(_ run: Run) throws -> ExitStatus {
         row["classifier"] = nil  // it is gone with the fold
         row["fold"] = .int(fold)
         try writer.write(row)
-        guard let predicted = row["prediction"]?.stringValue.flatMap(data.classes.firstIndex) else {
-          Log.error("\(record.id): \(row["error"]?.stringValue ?? "no prediction")")
-          return tally.add(failed: true)
-        }
+        tally.add(record.id, error: row["error"]?.stringValue)
+        guard let predicted = row["prediction"]?.stringValue.flatMap(data.classes.firstIndex) else { return }
         let truth = data.classes.firstIndex(of: record.label!)!
-        tally.add(failed: false)
-        told.add(truth: truth, predicted: predicted)
+        predictions.add(truth: truth, predicted: predicted)
         all.add(truth: truth, predicted: predicted)
       }
-      Log.note("fold \(fold) of \(count): \(scores(told))")
+      Log.note("fold \(fold) of \(count): \(scores(predictions))")
+    }
+    let failed = folds.failed()
+    while let record = try failed() {
+      var row = record.meta
+      row["ops"] = nil
+      try writer.write(row)
     }
     Log.note("all folds: \(scores(all))")
   }
   return log?.failed == true ? .failed : status
 }
 
-private func scores(_ told: ConfusionMatrix) -> String {
+private func scores(_ predictions: ConfusionMatrix) -> String {
   func rounded(_ value: Double) -> String { "\((value * 1000).rounded() / 1000)" }
-  return "\(told.total) records, accuracy \(rounded(told.accuracy)), macro F1 \(rounded(told.macroF1))"
+  return
+    "\(predictions.total) records, accuracy \(rounded(predictions.accuracy)), macro F1 \(rounded(predictions.macroF1))"
 }

@@ -34,23 +34,35 @@ struct Run {
   /// Where temporary files are; nil is the default.
   var folder: String? { arguments.string("tmp") }
 
-  /// The stream on stdin.
-  /// - Parameter learnt: The splits that are learnt from.
-  func data(_ learnt: Set<Split> = [.train]) throws -> Dataset {
-    let data = try Dataset(SeekableInput(folder: folder), learning: learnt, finer: plan.finer)
-    if data.failedCount > 0 { Log.note("\(data.failedCount) records carry an error and are passed over") }
-    if data.ops == nil { Log.note("records have no 'ops': gx-infer will have to be told --assume-ops all") }
+  /// The records of a stream; those that nothing can be learnt from are counted and named.
+  /// - Parameters:
+  ///   - input: nil is stdin.
+  ///   - learnt: The splits that are learnt from.
+  ///   - validates: Whether records of split val are needed.
+  ///   - training: What the stream is validation data for, if it is.
+  func data(
+    _ input: SeekableInput? = nil, learning learnt: Set<Split> = [.train], validates: Bool = true,
+    validating training: Dataset? = nil, counting tally: inout Tally
+  ) throws -> Dataset {
+    let data = try Dataset(
+      input ?? SeekableInput(folder: folder), validating: training, learning: learnt, validates: validates,
+      finer: plan.finer
+    ) { record, fault in tally.add(record.id, error: fault) }
+    if training == nil && data.ops == nil {
+      Log.note("records have no 'ops': gx-infer will have to be told --assume-ops all")
+    }
     return data
   }
 
   /// Lets `data` be learnt from teachers, if there are any.
   func teach(_ data: Dataset) throws {
     guard let teachers else { return }
-    let teacher = try Teacher(.open(teachers.path), for: data, share: teachers.share)
-    if teacher.missing > 0 {
-      Log.note("\(teachers.path): \(teacher.missing) of \(data.train.count) records have no row, and their label alone")
+    let soft = try SoftLabels(teachers: .open(teachers.path), for: data, share: teachers.share)
+    let missing = soft.missing(of: data.train)
+    if missing > 0 {
+      Log.note("\(teachers.path): \(missing) of \(data.train.count) records have no row, and their label alone")
     }
-    data.learn(from: teacher)
+    data.learn(from: soft)
   }
 
   /// A network as it is after training.
@@ -66,7 +78,9 @@ struct Run {
     _ training: Dataset, _ validation: Dataset, _ plan: TrainingPlan, _ log: EpochLog?,
     checkpoints: (path: String?, every: Checkpoints.Interval) = (nil, .epochs(1))
   ) throws -> Outcome {
-    try training.checkTrainable(validation: plan.validates ? validation : nil)
+    let validating = plan.validates ? validation : nil
+    try training.checkTrainable(validation: validating)
+    for warning in training.warnings(validation: validating) { Log.warning(warning) }
     var input = training.shape
     if let crop = plan.augmentation?.outputCrop { input = [crop.height, crop.width, input[2]] }
     let graph = try training.graph(architecture, input: input, dropout: dropout)
@@ -80,6 +94,7 @@ struct Run {
       start = try Start(
         graph, seed: plan.seed, from: Pretrained(path: file), plan: transfer, classes: training.headClasses)
       if let note = start.note { Log.note(note) }
+      if let warning = start.warning { Log.warning(warning) }
       // The first phase gives the same again, so that nothing of it has to be kept.
       let resumes = arguments.has("resume") && Checkpoints.exist(checkpoints.path)
       if transfer.headEpochs > 0, transfer.unfreeze == .none || !resumes {

@@ -16,7 +16,8 @@ let command = Command(
   about: """
     Trains on the records of split "train", validates after each epoch on those of split "val" (or on FILE's), and
     writes the weights of the best epoch. Records of split "test" are never looked at. Where there are no "val"
-    records, a share of every class is held out.
+    records, a share of every class is held out. Records that carry an error or that nothing can be learnt from (no
+    label, no floats, a pixel that is not finite) are named on stderr and left out.
 
     All records must be floats of one size, prepared in one way; that way goes into the model, and gx-infer repeats
     it. A file on stdin is read where it lies, a pipe through a temporary file, so memory stays bounded. Ctrl-C (or
@@ -31,8 +32,9 @@ let command = Command(
     (with --layer-decay the earlier ones at lower rates). Layers that do not learn are computed as in inference.
 
     With --folds K (cross-validation), the train records are shared out to K folds, every class evenly and all copies
-    of a galaxy to one. For each fold a network learns from the others, for all epochs, and tells the fold's records.
-    There is no model; stdout gets gx-infer's row of each record, with its logits and its "fold", fold by fold.
+    of a galaxy to one. For each fold a network learns from the others, for all epochs, and predicts the fold's
+    records. There is no model; stdout gets gx-infer's row of each record, with its logits and its "fold", fold by fold,
+    and at the end a row with "error" of each that was left out.
     """,
   options: [
     Option("output", "o", "MODEL", "the model; appears only when it is whole (required, but for --folds)"),
@@ -59,6 +61,7 @@ let command = Command(
     Option("resume", nil, nil, "go on from the checkpoint, if it is there; to the same result"),
     Option("half", nil, nil, "write weights as f16"),
     Option("threads", "j", "N", "threads; another number changes the last bits [all cores]"),
+    .maxErrors,
     .profile,
     Option("tmp", nil, "DIR", "where a pipe is spooled to, and features are kept [$TMPDIR or /var/tmp]"),
   ],
@@ -89,26 +92,31 @@ func train(_ run: Run) throws -> ExitStatus {
   _ = try AtomicFile(path: path)  // If it cannot be written, better to know before than after hours.
   let log = try EpochLog(path: arguments.string("log"), appending: arguments.has("resume"), tell: Log.tell)
 
-  let training = try run.data()
-  var validation = training
-  if let file = arguments.string("val") {
-    validation = try Dataset(SeekableInput.open(file, folder: run.folder), validating: training)
-  } else if training.val.isEmpty && share > 0 {
-    training.holdOut(share, seed: run.plan.seed)
-    Log.note("no records of split val: \(training.val.count) records are held out to validate on")
+  var trained: Run.Outcome?
+  let status = try arguments.count { tally in
+    let training = try run.data(counting: &tally)
+    tally.add(training.count)
+    var validation = training
+    if let file = arguments.string("val") {
+      validation = try run.data(.open(file, folder: run.folder), validating: training, counting: &tally)
+      tally.add(validation.count)
+    } else if training.val.isEmpty && share > 0 {
+      training.holdOut(share, seed: run.plan.seed)
+      Log.note("no records of split val: \(training.val.count) records are held out to validate on")
+    }
+    try run.teach(training)
+    var plan = run.plan
+    plan.validates = share > 0 || !validation.val.isEmpty
+    let outcome = try run.train(training, validation, plan, log, checkpoints: (arguments.string("checkpoint"), every))
+    try outcome.model.write(path: path, arguments.has("half") ? .f16 : .f32)
+    if let best = outcome.trainer.best {
+      Log.note("\(path): epoch \(best.epoch)" + (best.scores.map { ", \($0)" } ?? ""))
+    }
+    trained = outcome
   }
-  try run.teach(training)
-  var plan = run.plan
-  plan.validates = share > 0 || !validation.val.isEmpty
-  let outcome = try run.train(training, validation, plan, log, checkpoints: (arguments.string("checkpoint"), every))
-
-  try outcome.model.write(path: path, arguments.has("half") ? .f16 : .f32)
-  if let best = outcome.trainer.best {
-    Log.note("\(path): epoch \(best.epoch)" + (best.scores.map { ", \($0)" } ?? ""))
-  }
-  if !outcome.isFinished {
+  if let outcome = trained, !outcome.isFinished {
     Log.error("interrupted in epoch \(outcome.trainer.epoch + 1); the best model so far is written")
     Signals.endAsInterrupted()
   }
-  return log.failed ? .failed : .done
+  return log.failed ? .failed : status
 }

@@ -66,7 +66,7 @@ import Testing
     #expect(rows.count == 6)
     #expect(rows[0] == #"{"path":"a.jpg","label":"spiral","z":0.10,"id":"NGC 1","ops":[]}"#)
     #expect(rows[1].contains(#""label":"S0","id":"missing","error":"in/missing.png: No such file or directory""#))
-    #expect(rows[2].contains("in/text.jpg: neither a JPEG nor a PNG"))
+    #expect(rows[2].contains("in/text.jpg: text, neither a JPEG"))
     #expect(rows[3].contains("no \\\"path\\\" in line 4"))
     #expect(rows[4].contains("not in the folder"))
     #expect(rows[5].contains("line 6"))
@@ -99,6 +99,66 @@ import Testing
     #expect(try Run.gx("gx-decode").stderr.contains("stdin is empty"))
     #expect(try Run.gx("gx-decode").status == 1)
     #expect(try Run.gx("gx-decode", input: Data("hello".utf8)).status == 1)
+  }
+
+  /// What is neither manifest, tar nor picture is named, with what may help.
+  @Test(arguments: [
+    ("[\n  {\"path\": \"a.jpg\"}\n]\n", "a JSON array; a manifest has one object a line: jq -c '.[]'"),
+    ("{\n  \"path\": \"a.jpg\"\n}\n", "JSON spread over several lines; a manifest has one object a line: jq -c ."),
+    ("\u{feff}{\r\n\t\"path\": 1}\r\n", "JSON spread over several lines"),
+    ("./M31.jpg\nb c.PNG\n", "a list of paths; name them: xargs -d '\\n' gx-decode"),
+    ("filename,label\na.jpg,spiral\n", "a table (CSV); gx-list --labels"),
+    ("<!DOCTYPE html>\n<title>404</title>\n", "an HTML page"),
+    ("GIF89a\u{1}\0", "a GIF; expected are a manifest, a tar"),
+    ("SIMPLE  =                    T", "a FITS file"), ("%PDF-1.4\n", "a PDF"),
+    ("PK\u{3}\u{4}", "a zip archive (unpack it first: unzip)"), ("hello", "text; expected"),
+    ("\n \n", "text; expected"),
+    ("version https://git-lfs.github.com/spec/v1\n", "a Git LFS pointer (fetch the file itself: git lfs pull)"),
+  ]) func foreignInputIsNamed(text: String, message: String) throws {
+    for line in ["gx-decode", "cat | gx-decode"] {
+      let run = try Run.shell(line, input: Data(text.utf8), in: scratch.url)
+      #expect(run.status == 1 && run.stdout.isEmpty)
+      #expect(run.stderr.contains("stdin: \(message)"), "\(run.stderr)")
+    }
+  }
+
+  /// Other filters, too, say what came instead of a tensor stream.
+  @Test func noArchiveIsNamed() throws {
+    for command in ["gx-resize 8", "gx-normalize", "gx-cat"] {
+      let run = try Run.shell("printf '<html>404' | \(command)", in: scratch.url)
+      #expect(run.status == 1)
+      #expect(run.stderr.contains("stdin, byte 0: not a tar archive, but an HTML page"), "\(run.stderr)")
+    }
+  }
+
+  /// As editors on Windows write it.
+  @Test func aManifestMayHaveAByteOrderMark() throws {
+    try place("444.jpg", as: "a.jpg")
+    let run = try Run.shell(
+      #"printf '\357\273\277{"path":"a.jpg"}\r\n' | gx-decode | gx-cat -t ndjson"#, in: scratch.url)
+    #expect(run.lines == [#"{"path":"a.jpg","id":"a","ops":[]}"#])
+  }
+
+  /// Names that differ in the format alone are told apart, as gx-list does it; a name of both is no exception.
+  @Test func oneNameInTwoFormatsIsTwoIds() throws {
+    for name in ["M31.jpg", "M31.png", "M32.jpg", "M31.jpg.png"] {
+      try place(name.hasSuffix("g.png") || name.hasSuffix("jpg") ? "444.jpg" : "rgb8.png", as: "p/\(name)")
+    }
+    let ids = "gx-cat -t ndjson | sed 's/.*\"id\":\"//; s/\".*//' | sort"
+    let decoded = try Run.shell("cd p; gx-decode M31.jpg ./M31.png M32.jpg M31.jpg.png | \(ids)", in: scratch.url)
+    #expect(decoded.lines == ["M31.jpg", "M31.jpg.png", "M31.png", "M32"])
+    #expect(try Run.shell("gx-list p | gx-decode --root . | \(ids)", in: scratch.url).lines == decoded.lines)
+    // One picture twice is one name.
+    #expect(try Run.shell("cd p; gx-decode M32.jpg ./M32.jpg | \(ids)", in: scratch.url).lines == ["M32", "M32"])
+    // Rows come one by one: the first has its id before the other is known.
+    let rows = try Run.shell(
+      #"cd p; printf '{"path":"M31.%s"}\n' jpg png jpg | gx-decode | gx-cat -t ndjson"#, in: scratch.url
+    ).lines
+    #expect(rows.count == 3 && rows[0].contains(#""id":"M31""#) && rows[2] == rows[0])
+    #expect(rows[1].contains(#""id":"M31.png","error":"another row's path gives the same id, M31"#))
+    // In a tar, members of one name are one record, as WebDataset has it.
+    let tar = try Run.shell("tar cf - -C p M31.jpg M31.png | gx-decode | tar tf -", in: scratch.url).lines
+    #expect(tar == ["M31.json", "M31.npy", "M31.png"])
   }
 
   @Test func oneDamagedPictureInAThousandIsOneErrorRow() throws {

@@ -45,6 +45,11 @@ import Testing
     #expect(column("id", try list("g").rows) == ["J0946.5+01", "a.jpg", "a.png"])
   }
 
+  @Test func everyFormatIsFound() throws {
+    try make("g/a.webp", "g/b.tif", "g/c.TIFF", "g/d.jpeg", "g/e.gif", "g/f.WebP")
+    #expect(column("id", try list("g").rows) == ["a", "b", "c", "d", "f"])
+  }
+
   @Test func linksAreFollowedButNotRound() throws {
     try make("g/a.jpg", "far/b.jpg")
     for (link, target) in [("g/loop", "../g"), ("g/far", "../far"), ("g/dead.png", "nowhere")] {

@@ -93,7 +93,7 @@ import Testing
       let run = shell(command)
       #expect(run.status == 1 && run.stdout.isEmpty, "\(command): \(run.status) \(run.text.prefix(200))")
       #expect(
-        run.stderr.contains("m: tensor ") && run.stderr.contains("not a finite number"), "\(command): \(run.stderr)")
+        run.stderr.contains("m: tensor '") && run.stderr.contains("not a finite number"), "\(command): \(run.stderr)")
     }
   }
 }

@@ -115,4 +115,34 @@ import Testing
     let channels = try Run.shell("gx-normalize --mean 1,2 --std 1,3 < in.tar > out.tar", in: scratch.url)
     #expect(channels.stderr.contains("gx-normalize: 444: normalize: 2 means for 3 channels"))
   }
+
+  /// NaN is how "not observed" is written, and no number: the record says where it was met, the others pass.
+  @Test(arguments: [
+    "gx-resize 3", "gx-normalize", "gx-augment noise=0.1", "gx-crop --centre 3", "gx-denoise --median 3",
+  ])
+  func pixelsThatAreNotFiniteAreTheRecordsError(_ command: String) throws {
+    func npy(_ dtype: DType, _ place: Int?, _ value: Float) throws -> Data {
+      var values = [Float](repeating: 0.5, count: 4 * 5 * 3)
+      if let place { values[place] = value }
+      let header = "{'descr': '\(dtype.rawValue)', 'fortran_order': False, 'shape': (4, 5, 3), }"
+      var data = Data(
+        [0x93] + Array("NUMPY".utf8) + [1, 0, UInt8(header.utf8.count + 1), 0] + Array(header.utf8) + [10])
+      for value in values {
+        if dtype == .f16 { withUnsafeBytes(of: Float16(value).bitPattern.littleEndian) { data.append(contentsOf: $0) } }
+        if dtype == .f32 { withUnsafeBytes(of: value.bitPattern.littleEndian) { data.append(contentsOf: $0) } }
+      }
+      return data
+    }
+    try npy(.f32, 3 * 15 + 2 * 3 + 1, .nan).write(to: scratch / "a.npy")
+    try npy(.f32, nil, 0).write(to: scratch / "b.npy")
+    try npy(.f16, 4, -.infinity).write(to: scratch / "c.npy")
+    for name in ["a", "b", "c"] { try Data(#"{"ops":[]}"#.utf8).write(to: scratch / "\(name).json") }
+    let run = try Run.shell(
+      "tar cf floats.tar {a,b,c}.{json,npy}; \(command) < floats.tar > out.tar; status=$?; gx-cat --to ndjson out.tar; exit $status",
+      in: scratch.url)
+    #expect(run.status == 3 && run.lines.count == 3, "\(run.stderr)")
+    #expect(run.stderr.contains("a: pixel x=2 y=3, channel 1 is nan, not a finite number"), "\(run.stderr)")
+    #expect(run.stderr.contains("c: pixel x=1 y=0, channel 1 is -inf, not a finite number"), "\(run.stderr)")
+    #expect(run.lines.map { $0.contains(#""error":"pixel x="#) } == [true, false, true])
+  }
 }

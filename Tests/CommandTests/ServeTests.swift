@@ -38,6 +38,25 @@ import Testing
     }
   }
 
+  /// Each format that gx-decode reads, by form and as a body of its own; the document and the page name them.
+  @Test(arguments: [
+    "codec/420.jpg", "codec/rgba8.png", "webp/lossy-alpha.webp", "tiff/rgb-u2-lzw.tif", "tiff/grey-f4.tif",
+  ])
+  func everyFormatIsTaken(name: String) throws {
+    let file = try Data(contentsOf: Decode.pictures.deletingLastPathComponent().appendingPathComponent(name))
+    let suffix = name.split(separator: ".").last!
+    let type = ["jpg": "image/jpeg", "png": "image/png", "webp": "image/webp", "tif": "image/tiff"][String(suffix)]!
+    let answer = try server.classify(file)
+    #expect(answer.status == 200, "\(answer.json)")
+    let raw = try server.ask("POST", "/api/classify", ["Content-Type": type], body: file)
+    #expect(raw.json["confidence"] as? Double == answer.json["confidence"] as? Double)
+    let explained = try server.ask(
+      "POST", "/api/explain", ["Content-Type": type, "Accept": "image/png"], body: file)
+    #expect(explained.status == 200 && explained.headers["content-type"] == "image/png")
+    #expect(try server.ask("GET", "/api/openapi.json").text.contains("\"\(type)\""))
+    #expect(try server.ask("GET", "/").text.contains(".\(suffix)"))
+  }
+
   /// Bodies in pieces: byte by byte, and chunked.
   @Test func bodiesComeInPieces() throws {
     let (body, type) = form([("text", nil, Data("x".utf8)), ("image", "a.png", galaxies.pictures[1])])

@@ -3,6 +3,7 @@ import GXCore
 import GXImage
 import GXInfer
 import GXModel
+import GXNet
 import GXStream
 import GXSynth
 import Testing
@@ -11,7 +12,7 @@ import Testing
 @Suite struct ExplainedGalaxyTests {
   static let galaxies = try! (0..<8).map { try Survey(seed: 5, size: 160).galaxy($0).picture }
 
-  func steps(_ model: Model) throws -> [[PixelOp]] {
+  func steps(_ model: Model) throws -> [[any PixelStep]] {
     try Explainer([model]).steps(for: Record(id: "galaxy", tensor: Self.galaxies[0]))
   }
 

@@ -30,18 +30,21 @@ import Testing
   }
 
   static let faults: [(json: String, error: String)] = [
-    ("[]", "graph: expected an object"),
-    (#"{"nodes":[]}"#, "graph: no field input"),
+    ("[]", "graph: [] is no JSON object"),
+    (#"{"nodes":[]}"#, "graph: no \"input\""),
     (#"{"input":[8,8],"nodes":[]}"#, "network input [8, 8]"),
     (#"{"input":[8,8,0],"nodes":[]}"#, "network input"),
     (#"{"input":[60000,60000,60000],"nodes":[]}"#, "larger than the limit"),
-    (#"{"input":[8,8,3],"nodes":[],"more":1}"#, "graph: unknown field more"),
-    (#"{"input":[8,8,3],"initializer":"zeros","nodes":[]}"#, "graph: field initializer is not he or glorot"),
+    (#"{"input":[8,8,3],"nodes":[],"more":1}"#, "graph: unknown field \"more\""),
+    (
+      #"{"input":[8,8,3],"initializer":"zeros","nodes":[]}"#,
+      "graph: \"initializer\" is \"zeros\", not one of he, glorot"
+    ),
     (#"{"input":[8,8,3],"nodes":[]}"#, "network has no nodes"),
     (node(#""op":"conv3d""#), "node a: unknown op conv3d"),
-    (node(#""op":"conv","kernel":3"#), "node a: no field channels"),
+    (node(#""op":"conv","kernel":3"#), "node a: no \"channels\""),
     (node(#""op":"conv","kernel":9,"channels":4"#), "node a: kernel 9 does not fit into 8"),
-    (node(#""op":"conv","kernel":[3],"channels":4"#), "node a: field kernel is not [height, width]"),
+    (node(#""op":"conv","kernel":[3],"channels":4"#), "node a: \"kernel\" is [3], not [height, width]"),
     (node(#""op":"conv","kernel":0,"channels":4"#), "node a: kernel 0"),
     (node(#""op":"conv","kernel":3,"stride":0,"channels":4"#), "node a: kernel 3, stride 0"),
     (node(#""op":"conv","kernel":3,"padding":-1,"channels":4"#), "node a: kernel 3, stride 1, padding -1"),
@@ -52,7 +55,7 @@ import Testing
     (node(#""op":"batch_norm","eps":0"#), "node a: eps 0"),
     (node(#""op":"dropout","rate":1"#), "node a: rate 1"),
     (node(#""op":"max_pool","kernel":2,"padding":2"#), "node a: padding is more than half"),
-    (node(#""op":"relu","slope":1"#), "node a: unknown field slope"),
+    (node(#""op":"relu","slope":1"#), "node a: unknown field \"slope\""),
     (node(#""op":"add""#), "node a: has 1 inputs; add takes 2"),
     (node(#""op":"relu""#), "node a: gives [8, 8, 3]; the last node must give a vector"),
     (#"{"input":[8,8,3],"nodes":[{"name":"a","op":"relu","inputs":["b"]}]}"#, "node a: input b is not among"),

@@ -8,15 +8,15 @@ import Testing
     try bytes.withUnsafeBytes { try Image.decode($0, maxPixels: maxPixels) }
   }
 
-  /// Every kind of JPEG and PNG, against Pillow's pixels.
-  @Test func equalsPillow() throws {
-    let cases = try Fixture.json("codec/cases.json").arrayValue!
-    #expect(cases.count > 50)
+  /// Every kind of file of each format, against Pillow's pixels, or those from which the file was made.
+  @Test(arguments: Fixture.codecs) func equalsTheReference(folder: String, least: Int) throws {
+    let cases = try Fixture.json("\(folder)/cases.json").arrayValue!
+    #expect(cases.count > least)
     for entry in cases {
       let name = entry.objectValue!["file"]!.stringValue!
-      let expected = try Fixture.npy("codec/\(name).npy")
-      let result = try decode(Fixture.bytes("codec/\(name)"))
-      #expect(result.dtype == .u8 && result.shape == expected.shape, "\(name)")
+      let expected = try Fixture.npy("\(folder)/\(name).npy")
+      let result = try decode(Fixture.bytes("\(folder)/\(name)"))
+      #expect(result.dtype == expected.dtype && result.shape == expected.shape, "\(name)")
       guard result.shape == expected.shape else { continue }
       let (largest, count) = difference(result, expected)
       #expect(
@@ -32,9 +32,14 @@ import Testing
   }
 
   /// A file that ends anywhere before its end is refused, and so is what lacks only its end mark.
-  @Test(arguments: ["420.jpg", "422-progressive.jpg", "cmyk.jpg", "rgb8.png", "palette4-interlaced.png"])
+  @Test(arguments: [
+    "codec/420.jpg", "codec/markers.jpg", "codec/422-progressive.jpg", "codec/cmyk.jpg", "codec/rgb8.png",
+    "codec/palette4-interlaced.png",
+    "webp/lossy.webp", "webp/lossless-alpha.webp", "webp/exif6.webp", "webp/animated.webp",
+    "tiff/jpeg.tif", "tiff/rgb-u1-lzw.tif", "tiff/rgb-f4-predictor-big.tif",
+  ])
   func everyTruncationIsAnError(name: String) throws {
-    let bytes = try Fixture.bytes("codec/\(name)")
+    let bytes = try Fixture.bytes(name)
     for count in 0..<bytes.count {
       #expect(throws: GXError.self, "\(name) cut to \(count) of \(bytes.count) bytes") {
         try decode(Array(bytes[..<count]))
@@ -44,9 +49,11 @@ import Testing
 
   @Test func whatIsNoPictureIsNamed() {
     #expect(throws: GXError("the file is empty")) { try decode([]) }
-    #expect(throws: GXError("neither a JPEG nor a PNG")) { try decode(Array("GIF89a".utf8)) }
-    #expect(throws: GXError("neither a JPEG nor a PNG")) { try decode([0xff]) }
-    #expect(throws: GXError("neither a JPEG nor a PNG")) { try decode([UInt8](repeating: 0, count: 100_000)) }
+    for (start, what) in [(Array("GIF89a".utf8), "a GIF, "), ([0xff], ""), ([UInt8](repeating: 0, count: 100_000), "")]
+    {
+      let error = #expect(throws: GXError.self) { try decode(start) }
+      #expect(error!.message.hasPrefix("\(what)neither a JPEG"), "\(error!.message)")
+    }
   }
 
   /// Sizes are refused from the header, before memory is taken for pixels.
@@ -74,6 +81,63 @@ import Testing
     }
   }
 
+  @Test func tiffSizesAreLimited() throws {
+    let tiff = try Fixture.bytes("tiff/rgb-u1.tif")
+    #expect(throws: GXError("TIFF: 19x13 pixels are more than the limit of 246")) { try decode(tiff, maxPixels: 246) }
+    /// The file with another value of a tag of its first directory, which is little-endian.
+    func with(_ tag: UInt16, _ value: UInt32, in name: String = "tiff/rgb-u1.tif") throws -> [UInt8] {
+      var bytes = try Fixture.bytes(name)
+      let directory = Int(bytes[4]) | Int(bytes[5]) << 8
+      let entry = try #require(
+        (0..<Int(bytes[directory])).map { directory + 2 + 12 * $0 }
+          .first { UInt16(bytes[$0]) | UInt16(bytes[$0 + 1]) << 8 == tag })
+      bytes[entry + 2] = 4  // a long
+      for i in 0..<4 { bytes[entry + 8 + i] = UInt8(truncatingIfNeeded: value >> (8 * UInt32(i))) }
+      return bytes
+    }
+    for (tag, value) in [(256, 0x7fff_ffff), (257, 0xffff_fff0), (257, 100_000)] as [(UInt16, UInt32)] {
+      #expect(throws: GXError.self, "\(tag)") { try decode(with(tag, value), maxPixels: Int.max) }
+    }
+    // Tiles of 2^32 pixels in a picture of 247.
+    for value in [0x1_0000, 0x7fff_fff0] as [UInt32] {
+      #expect(throws: GXError.self) { try decode(with(322, value, in: "tiff/rgb-u1-tiles.tif")) }
+      #expect(throws: GXError.self) { try decode(with(323, value, in: "tiff/rgb-u1-tiles.tif")) }
+    }
+    #expect(throws: GXError("TIFF: compression 34887 is not read; LZW, deflate, PackBits, JPEG and fax are")) {
+      try decode(with(259, 34887))
+    }
+  }
+
+  /// A float that is no number has no place in a picture; the error says where it is.
+  @Test func floatsMustBeNumbers() throws {
+    let tiff = try Fixture.bytes("tiff/grey-f4.tif")
+    let pixels = try Fixture.npy("tiff/grey-f4.tif.npy").floats()
+    let value = pixels[3 * (2 * 19 + 5)].bitPattern
+    let place = try #require(
+      (0..<tiff.count - 4).first { at in
+        (0..<4).allSatisfy { tiff[at + $0] == UInt8(truncatingIfNeeded: value >> (8 * $0)) }
+      })
+    for bad in [Float.nan, .infinity, -.infinity] {
+      var bytes = tiff
+      for i in 0..<4 { bytes[place + i] = UInt8(truncatingIfNeeded: bad.bitPattern >> (8 * i)) }
+      #expect(throws: GXError("TIFF: the pixel in row 2, column 5 (from 0) is NaN or infinite")) { try decode(bytes) }
+    }
+  }
+
+  @Test func webPSizesAreLimited() throws {
+    let webp = try Fixture.bytes("webp/lossless.webp")
+    #expect(throws: GXError("WebP: 19x13 pixels are more than the limit of 246")) { try decode(webp, maxPixels: 246) }
+    // VP8X tells 2^24 x 2^24 pixels of an animation.
+    var huge = try Fixture.bytes("webp/animated.webp")
+    huge.replaceSubrange(24..<30, with: [UInt8](repeating: 0xff, count: 6))
+    #expect(throws: GXError.self) { try decode(huge, maxPixels: Int.max) }
+    // A frame that does not fit into its animation.
+    var outside = try Fixture.bytes("webp/animated-part.webp")
+    let frame = try #require((0..<outside.count - 4).first { outside[$0..<$0 + 4].elementsEqual("ANMF".utf8) })
+    outside[frame + 8] = 200
+    #expect(throws: GXError("WebP: a frame that is larger than the animation")) { try decode(outside) }
+  }
+
   /// Compressed texts and profiles, which can unpack to any size, are passed over: even nonsense in their
   /// place is never looked at, though all other damage is an error.
   @Test(arguments: [("zTXt", "Comment\0\0"), ("iCCP", "profile\0\0"), ("iTXt", "Comment\0\u{1}\0\0\0")])
@@ -85,12 +149,74 @@ import Testing
     #expect(picture == (try decode(png)))
   }
 
+  /// Bytes that belong to nothing, between a scan that is whole and the end mark: cameras and web sites write such files.
+  @Test(arguments: ["420.jpg", "444-progressive.jpg", "grey.jpg", "cmyk.jpg", "restart.jpg", "exif6.jpg"])
+  func extraneousBytesBeforeTheEndDoNoHarm(name: String) throws {
+    let whole = try Fixture.bytes("codec/\(name)")
+    let pixels = try decode(whole)
+    let end = whole.count - 2
+    #expect(Array(whole[end...]) == [0xff, 0xd9])
+    for extra in [[0x7f], [0, 0, 0, 0, 0, 0, 0], [UInt8](repeating: 0x7f, count: 300)] as [[UInt8]] {
+      #expect(try decode(whole[..<end] + extra + whole[end...]) == pixels, "\(extra.count) bytes")
+    }
+    // They hide no damage that libjpeg warns of before them.
+    var damaged = whole[..<(whole.count - 40)] + [0xff, 0x00] + [UInt8](repeating: 0xff, count: 30)
+    damaged += [0x7f, 0x7f, 0x7f, 0x7f, 0x7f, 0x7f, 0xff, 0xd9]
+    #expect(throws: GXError.self) { try decode(Array(damaged)) }
+  }
+
+  @Test func extraneousBytesBeforeARestartMarkerAreAnError() throws {
+    let whole = try Fixture.bytes("codec/markers.jpg")
+    let marker = try #require((0..<whole.count - 1).first { whole[$0] == 0xff && whole[$0 + 1] == 0xd0 })
+    let error = #expect(throws: GXError.self) {
+      try decode(whole[..<marker] + [UInt8](repeating: 0x7f, count: 9) + whole[marker...])
+    }
+    #expect(error!.message.contains("marker 0xd0"), "\(error!.message)")
+  }
+
+  /// What is wrong with a chunk that says nothing of the pixels does no harm; a critical chunk's checksum must hold, and
+  /// so must those of transparency and orientation.
+  @Test func badAncillaryChunksDoNoHarm() throws {
+    let png = try Fixture.bytes("codec/rgb8.png")
+    let pixels = try decode(png)
+    let behindHeader = 8 + 25
+    func with(_ chunk: [UInt8], before place: Int = behindHeader) throws -> Tensor {
+      try decode(png[..<place] + chunk + png[place...])
+    }
+    func broken(_ chunk: [UInt8]) -> [UInt8] { chunk.dropLast() + [chunk.last! ^ 1] }
+    for name in ["tEXt", "gAMA", "iCCP", "abCd", "acTL", "fdAT", "tIME", "sRGB"] {
+      for data in [[], [1], [UInt8](repeating: 7, count: 99)] as [[UInt8]] {
+        #expect(try with(chunk(name, data)) == pixels, "\(name)")
+        #expect(try with(broken(chunk(name, data))) == pixels, "\(name) with a wrong checksum")
+        #expect(try with(broken(chunk(name, data)), before: png.count - 12) == pixels, "\(name) at the end")
+      }
+    }
+    let large = bigEndian(3_000_000) + Array("tEXt".utf8) + [UInt8](repeating: 7, count: 3_000_000) + [0, 0, 0, 0]
+    #expect(try with(large) == pixels)
+    // Nonsense in eXIf is upright, as in a JPEG; two of them are none too many.
+    #expect(try with(chunk("eXIf", [1, 2, 3])) == pixels)
+    #expect(try with(chunk("eXIf", Array("nonsense".utf8)) + chunk("eXIf", [])) == pixels)
+    for name in ["eXIf", "tRNS"] {
+      #expect(throws: GXError("PNG: \(name): CRC error")) { try with(broken(chunk(name, [0, 1, 0, 2, 0, 3]))) }
+    }
+    for name in ["IHDR", "IDAT", "IEND"] {
+      let at = try #require((8..<png.count - 4).first { png[$0..<$0 + 4].elementsEqual(name.utf8) })
+      var bytes = png
+      bytes[at + 4 + bytes[at - 4..<at].reduce(0) { $0 << 8 | Int($1) }] ^= 1
+      #expect(throws: GXError.self, "\(name)") { try decode(bytes) }
+    }
+    // An unknown critical chunk may change everything.
+    #expect(throws: GXError.self) { try with(chunk("ABCD", [1])) }
+  }
+
   /// Any mutation either decodes or is an error; it neither crashes nor hangs. GX_FUZZ_SECONDS makes it
   /// last longer.
   @Test func mutationsDoNoHarm() throws {
     let seconds = ProcessInfo.processInfo.environment["GX_FUZZ_SECONDS"].flatMap(Double.init) ?? 3
-    let names = try Fixture.json("codec/cases.json").arrayValue!.map { $0.objectValue!["file"]!.stringValue! }
-    let files = try names.map { try Fixture.bytes("codec/\($0)") }
+    let files = try Fixture.codecs.flatMap { folder, _ in
+      try Fixture.json("\(folder)/cases.json").arrayValue!
+        .map { try Fixture.bytes("\(folder)/\($0.objectValue!["file"]!.stringValue!)") }
+    }
     var random = Random(seed: 2)
     var decoded = 0
     var refused = 0
@@ -100,7 +226,7 @@ import Testing
         mutate(&bytes, &random)
         do {
           let picture = try decode(bytes, maxPixels: 1 << 20)
-          #expect(picture.dtype == .u8 && picture.shape.count == 3 && picture.shape[2] == 3)
+          #expect(picture.shape.count == 3 && picture.shape[2] == 3)
           decoded += 1
         } catch is GXError {
           refused += 1

@@ -3,6 +3,9 @@ import GXCore
 
 /// Golden files made by Fixtures/make.py.
 enum Fixture {
+  /// Folders of picture files with their pixels, and how many there are at least.
+  static let codecs = [("codec", 50), ("webp", 15), ("tiff", 70)]
+
   static func path(_ name: String) -> URL {
     URL(filePath: #filePath).deletingLastPathComponent().appending(path: "Fixtures/\(name)")
   }

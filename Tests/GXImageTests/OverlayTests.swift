@@ -110,7 +110,7 @@ import Testing
   @Test func mapsLieWhereTheNetworkSaw() throws {
     let map = try Tensor([2, 4, 1], [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 1])
     // A quarter of 12 is cut off on each side.
-    let cut = try Image.spread(map, over: [3, 12, 3], extent: (0.5, 1))
+    let cut = try Image.spread(map, over: [3, 12, 3], extent: Extent(width: 0.5, height: 1))
     let inner = try Resize(width: 6, height: 3).apply(map).floats()
     #expect(cut.shape == [3, 12, 1] && cut.dtype == .f32)
     for (i, value) in cut.floats().enumerated() {
@@ -118,12 +118,12 @@ import Testing
       #expect(value == ((0..<6).contains(x) ? inner[y * 6 + x] : 0))
     }
     // A picture of half the height of what the network saw: the map's rows are both half outside.
-    let filled = try Image.spread(map, over: [6, 4, 3], extent: (1, 2))
+    let filled = try Image.spread(map, over: [6, 4, 3], extent: Extent(width: 1, height: 2))
     let rows = stride(from: 0, to: 24, by: 4).map { filled.floats()[$0] }
     // Centres of six rows, from 1/4 to 3/4 of a map whose two centres lie at 1/4 and 3/4.
     for (y, value) in rows.enumerated() { #expect(abs(value - (0.1 + 0.4 * (Float(y) + 0.5) / 6)) < 1e-6) }
-    #expect(try Image.spread(map, over: [2, 4, 1], extent: (1, 1)) == map)
-    #expect(try Image.spread(map, over: [1, 1, 3], extent: (0.01, 0.01)).shape == [1, 1, 1])
+    #expect(try Image.spread(map, over: [2, 4, 1], extent: .whole) == map)
+    #expect(try Image.spread(map, over: [1, 1, 3], extent: Extent(width: 0.01, height: 0.01)).shape == [1, 1, 1])
   }
 
   /// The steps' own extents bring a map to the place that they took it from.
@@ -136,9 +136,8 @@ import Testing
         (top..<top + 3).contains($0 / width) && (left..<left + 3).contains($0 % width) ? 1 : 0
       })
     for mode in [Resize.Mode.cover, .fit(fill: [0]), .stretch] {
-      let steps = [
-        PixelOp.resize(try Resize(width: 64, height: 64, mode: mode, crop: 0.9)),
-        .crop(try Crop(width: 60, height: 60)),
+      let steps: [any PixelStep] = [
+        try Resize(width: 64, height: 64, mode: mode, crop: 0.9), try Crop(width: 60, height: 60),
       ]
       let seen = try steps.reduce(spot) { try $1.apply($0) }
       let back = try Image.spread(seen, over: spot.shape, extent: steps.extent(spot.shape)).floats()

@@ -10,7 +10,7 @@ import Testing
     #expect(cases.count > 60)
     for entry in cases {
       let fields = entry.objectValue!
-      let op = try PixelOp(json: fields["op"]!)
+      let op = try PixelSteps.step(fields["op"]!)
       let source = try Fixture.npy("resize/\(fields["input"]!.stringValue!).npy")
       let expected = try Fixture.npy("resize/\(fields["expected"]!.stringValue!).npy")
       let result = try op.apply(source)

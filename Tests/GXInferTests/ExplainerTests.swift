@@ -34,7 +34,7 @@ import Testing
     let model = try model()
     let (explainer, classifier) = (try Explainer([model]), try Classifier(model))
     let steps = try explainer.steps(for: record("r", tensor: picture()))[0]
-    #expect(try steps == Self.ops.map { try PixelOp(json: $0) } && explainer.node == "relu")
+    #expect(steps.map(\.json) == Self.ops && explainer.node == "relu")
     let result = try explainer.explain(picture(), after: [steps])
     let expected = try classifier.classify(picture(), after: steps)
     #expect(result.prediction.logits == expected.logits && result.prediction.ranking == expected.ranking)
@@ -82,7 +82,7 @@ import Testing
   /// CAM's definition (Zhou et al. 2016), which Grad-CAM must meet with the class's row of the last layer.
   @Test func theClassAskedForIsExplained() throws {
     let model = try model()
-    let steps = try Self.ops.map { try PixelOp(json: $0) }
+    let steps = try Self.ops.map { try PixelSteps.step($0) }
     var finished = try picture()
     for step in steps { finished = try step.apply(finished) }
     let features = try FeatureExtractor(model, node: "relu", assuming: .all)
@@ -103,7 +103,7 @@ import Testing
   @Test func whatCannotBeExplainedIsRefused() throws {
     let model = try model()
     let explainer = try Explainer([model])
-    let steps = try Self.ops.map { try PixelOp(json: $0) }
+    let steps = try Self.ops.map { try PixelSteps.step($0) }
     #expect(
       message { _ = try explainer.explain(picture(), after: [steps], class: "w") }
         == "the model has no class 'w'; it has x, y, z")
@@ -123,7 +123,7 @@ import Testing
     let graph = try Architecture.gxnet.graph(input: [12, 12, 3], classes: 3)
     for (node, size) in [("stem.relu", 6), ("stage2.1.relu1", 3), ("stage1.1.conv2", 6)] {
       let explainer = try Explainer([model(graph)], node: node)
-      let result = try explainer.explain(picture(), after: [Self.ops.map { try PixelOp(json: $0) }])
+      let result = try explainer.explain(picture(), after: [Self.ops.map { try PixelSteps.step($0) }])
       #expect(explainer.node == node && result.map.shape == [size, size, 1])
     }
   }
@@ -131,7 +131,7 @@ import Testing
   /// Over the whole picture, of which a crop takes the middle, a map has its largest value 1 again.
   @Test func mapsOfWholePictures() throws {
     let model = try model(Architecture.gxnet.graph(input: [12, 12, 3], classes: 3))
-    let steps = try Self.ops.map { try PixelOp(json: $0) }
+    let steps = try Self.ops.map { try PixelSteps.step($0) }
     let result = try #require(
       try Self.labels.lazy.map {
         try Explainer([model], node: "stem.relu").explain(picture(), after: [steps], class: $0)
@@ -139,7 +139,8 @@ import Testing
       .first { $0.peak > 0 })
     let whole = try result.spread(over: picture(), after: [steps])
     #expect(whole.map.shape == [14, 16, 1])
-    let unscaled = try Image.spread(result.map, over: [14, 16, 3], extent: (0.75, 12.0 / 14)).floats()
+    let extent = Extent(width: 0.75, height: 12.0 / 14)
+    let unscaled = try Image.spread(result.map, over: [14, 16, 3], extent: extent).floats()
     for (a, b) in zip(whole.map.floats(), unscaled) { #expect(abs(a * whole.peak - b * result.peak) < 1e-5) }
     #expect(whole.map.floats().max() == 1 && whole.peak > 0 && whole.peak <= result.peak)
     for (place, value) in whole.map.floats().enumerated() where !(2..<14).contains(place % 16) { #expect(value == 0) }
@@ -153,7 +154,7 @@ import Testing
   /// Covering is done on what the network takes, and so the map is of that size.
   @Test func occlusionNeedsNoNode() throws {
     let model = try model()
-    let steps = try Self.ops.map { try PixelOp(json: $0) }
+    let steps = try Self.ops.map { try PixelSteps.step($0) }
     let occlusion = try Occlusion(input: model.input, patch: 3, stride: 2)
     let explainer = try Explainer([model], method: .occlusion(occlusion))
     let results = try Self.labels.map { try explainer.explain(picture(), after: [steps], class: $0) }
@@ -171,7 +172,7 @@ import Testing
   /// Networks are not shared between threads at work: each picture's result is what it is alone.
   @Test func threadsDoNotMix() async throws {
     let explainer = try Explainer([model(Architecture.gxnet.graph(input: [12, 12, 3], classes: 3))], node: "stem.relu")
-    let steps = try Self.ops.map { try PixelOp(json: $0) }
+    let steps = try Self.ops.map { try PixelSteps.step($0) }
     let pictures = try (0..<8).map { try picture($0 + 1) }
     let alone = try pictures.map { try explainer.explain($0, after: [steps]) }
     #expect(Set(alone.map { $0.map.floats() }).count > 4)
@@ -191,7 +192,7 @@ import Testing
   /// The picture as the network sees it is the same, however much of its preparation was done before.
   @Test func thePictureToLookAt() throws {
     let explainer = try Explainer([model()])
-    let steps = try Self.ops.map { try PixelOp(json: $0) }
+    let steps = try Self.ops.map { try PixelSteps.step($0) }
     let (raw, cropped) = (try picture(), try steps[0].apply(picture()))
     let finished = try steps[1].apply(cropped)
     #expect(try explainer.seen(raw, after: [steps]) == cropped)

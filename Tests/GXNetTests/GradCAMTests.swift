@@ -64,7 +64,7 @@ import Testing
       let (label, cam) = (map["class"]!.intValue!, try #require(CAM(rawValue: map["method"]!.stringValue!)))
       let values = try Self.map(network, input, of: label, cam)
       let small = try Tensor(network.watchedShape!.dropLast() + [1], values)
-      let spread = try Image.spread(small, over: graph.input, extent: (1, 1)).floats()
+      let spread = try Image.spread(small, over: graph.input, extent: .whole).floats()
       let found = spread.map { $0 / spread.max()! }
       let error = Self.difference(Self.thin(found), map["values"]!.arrayValue!.map { Float($0.doubleValue!) })
       #expect(error <= 1e-3, "\(name), \(cam.rawValue) of class \(label) is off by \(error)")

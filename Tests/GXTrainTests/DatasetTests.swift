@@ -15,15 +15,18 @@ import Testing
     let pixels = try Tensor([2, 2, 1], [3, 1, 4, 1])
     var failed = try record("bad")
     failed.fail("broken")
+    var refused: [String] = []
     let data = try dataset(
       [
         record("1", label: "spiral"), record("2", label: "elliptical", split: "val", tensor: pixels),
         record("3", label: "never seen", split: "test"), failed, record("4", label: "Zebra"),
-      ], in: scratch)
+      ], in: scratch
+    ) { refused.append("\($0.id): \($1)") }
     #expect(data.classes == ["Zebra", "elliptical", "spiral"], "bytewise order")
     #expect(data.shape == [2, 2, 1] && data.dtype == .f32 && data.ops == [])
     #expect(data.train.count == 2 && data.val.count == 1)
-    #expect(data.testCount == 1 && data.failedCount == 1)
+    #expect(data.testCount == 1 && data.count == 4 && data.testLabels == ["never seen"])
+    #expect(data.refusals.count == 1 && refused == ["bad: broken"])
     #expect(data.val[0].label == 1)
     #expect(try data.pixels(of: data.val[0]) == pixels)
   }
@@ -125,9 +128,71 @@ import Testing
     #expect(try refusal([record("1"), empty]).contains("record '2': has no pixels"))
     for value in [Float.nan, .infinity] {
       let broken = try Tensor([2, 2, 1], [0, value, 0, 0])
-      #expect(try refusal([record("1", tensor: broken)]).contains("not finite"))
-      #expect(try refusal([record("1", tensor: broken.converted(to: .f16))]).contains("not finite"))
+      #expect(try refusal([record("1", tensor: broken)]).contains("not a finite number"))
+      #expect(try refusal([record("1", tensor: broken.converted(to: .f16))]).contains("not a finite number"))
     }
+  }
+
+  /// What is wrong with one record costs that one; the others, and their digest, are as if it had not been there.
+  @Test func aRecordIsRefusedForItsOwnFaults() throws {
+    var failed = try record("failed", split: "test")
+    failed.fail("broken")
+    var empty = try record("empty")
+    empty.tensor = nil
+    let bad = try [
+      failed, empty, record("unlabelled", label: nil), record("nan", tensor: Tensor([2, 2, 1], [0, 0, .nan, 0])),
+      record("bytes", tensor: Tensor(.u8, [2, 2, 1]) { $0.copyBytes(from: [1, 2, 3, 4]) }),
+      record("flat", tensor: Tensor([4], [0, 0, 0, 0])), record("val", label: nil, split: "val"),
+    ]
+    let good = try [record("1"), record("2", label: "b"), record("unlabelled test", label: nil, split: "test")]
+    var refused: [String] = []
+    let data = try dataset(bad + good, in: scratch) { refused.append("\($0.id): \($1)") }
+    #expect(
+      refused == [
+        "failed: broken", "empty: has no pixels", "unlabelled: has no label",
+        "nan: pixel x=0 y=1, channel 0 is nan, not a finite number",
+        "bytes: pixels are u8, not floats: put gx-normalize before", "flat: shape [4] is no [height, width, channels]",
+        "val: has no label",
+      ])
+    #expect(try data.digest == dataset(good, in: scratch).digest && data.count == 3 && data.refusals.count == 7)
+
+    let none = try dataset(bad, in: scratch) { _, _ in }
+    #expect(
+      message { try none.checkTrainable(validation: none) }.hasPrefix(
+        "stream: no record can be learnt from; 7 records failed: has no label (2), broken (1), "))
+    let half = try dataset(bad + [record("1")], in: scratch) { _, _ in }
+    #expect(
+      message { try half.checkTrainable(validation: half) }.hasPrefix(
+        "stream: two or more labels are needed; the records have [\"a\"]; 7 records failed: has no label (2)"))
+  }
+
+  @Test func everyClassKeepsATrainRecordAndWhatIsNotLearntOrValidatedIsSaid() throws {
+    var records = try (0..<20).map { try record("a\($0)", split: nil) }
+    records += try [record("b", label: "b", split: nil), record("c1", label: "c", split: nil)]
+    records += try [record("c2", label: "c", split: nil)]
+    let data = try dataset(records, in: scratch)
+    data.holdOut(0.9, seed: 1)
+    #expect((0..<3).map { label in data.train.count { $0.label == label } } == [2, 1, 1])
+    #expect(data.warnings(validation: data) == ["no record of 'b' to validate on: the validation scores leave it out"])
+    #expect(data.warnings(validation: nil) == [])
+    let split = try dataset(
+      [record("1"), record("2", label: "b"), record("3", split: "val"), record("4", label: "z", split: "test")],
+      in: scratch)
+    #expect(
+      split.warnings(validation: split) == [
+        "no record of 'b' to validate on: the validation scores leave it out",
+        "test records alone have the label 'z', which is not learnt",
+      ])
+    let parts = try dataset(
+      records.enumerated().map { i, record in
+        var record = record
+        record.meta["part"] = .string(record.label! + (i == 0 ? "0" : ""))
+        return record
+      }, in: scratch, finer: "part")
+    for seed in 0..<8 where parts.train.contains(where: { $0.id == stableHash("a0") }) {
+      parts.holdOut(0.5, seed: UInt64(seed))
+    }
+    #expect(parts.warnings(validation: nil) == ["no train record has the part 'a0': the others are held out"])
   }
 
   @Test func randomStepsMayDiffer() throws {

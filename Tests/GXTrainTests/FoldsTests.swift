@@ -61,6 +61,27 @@ import Testing
         == "label 'd' has fewer than two galaxies, too few for folds")
   }
 
+  @Test func aClassSmallerThanTheFoldsIsSaid() throws {
+    let data = try dataset(records(), in: scratch)
+    #expect(try Folds(6, of: data, seed: 0).warnings == [])
+    #expect(
+      try Folds(7, of: data, seed: 0).warnings == ["fewer galaxies than the 7 folds, so that some have none: 'c'"])
+    let folds = try Folds(7, of: data, seed: 0)
+    for fold in 0..<7 { #expect(folds.data(without: fold).train.contains { $0.label == 2 }) }
+  }
+
+  @Test func failedRecordsComeOnceAndInNoFold() throws {
+    var torn = try record("torn")
+    torn.fail("broken")
+    let bad = try [torn, record("g0", label: nil)]  // one is a copy of a galaxy that is learnt
+    let folds = try Folds(3, of: dataset(bad + records(), in: scratch) { _, _ in }, seed: 3)
+    let next = folds.failed()
+    var failed: [String] = []
+    while let record = try next() { failed.append("\(record.id): \(record.error ?? "")") }
+    #expect(failed == ["torn: broken", "g0: has no label"])
+    #expect(try (0..<3).flatMap { try ids(folds, $0) }.count == 94)
+  }
+
   @Test func valIsLearntFromWhereItIsSaid() throws {
     let records = try [
       record("1"), record("2", label: "b", split: "val"), record("3", split: "test"), record("4", label: "b"),

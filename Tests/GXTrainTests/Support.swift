@@ -8,7 +8,7 @@ import TestSupport
 /// Writes a whole tensor stream and opens it again.
 func dataset(
   _ records: [Record], in scratch: Scratch, validating training: Dataset? = nil, learning learnt: Set<Split> = [.train],
-  finer: String? = nil
+  finer: String? = nil, refused: (Record, String) throws -> Void = { throw GXError($1) }
 ) throws -> Dataset {
   let path = scratch.path("stream-\(UUID().uuidString).tar")
   let file = try AtomicFile(path: path)
@@ -20,5 +20,6 @@ func dataset(
   try file.commit()
   let descriptor = open(path, O_RDONLY)
   return try Dataset(
-    SeekableInput(descriptor: descriptor, name: "stream"), validating: training, learning: learnt, finer: finer)
+    SeekableInput(descriptor: descriptor, name: "stream"), validating: training, learning: learnt, finer: finer,
+    refused: refused)
 }

@@ -9,10 +9,10 @@ import Testing
 @Suite struct TeacherTests {
   let scratch = Scratch()
 
-  func teacher(_ rows: String..., for data: Dataset, share: Double = 0.75) throws -> Teacher {
+  func teacher(_ rows: String..., for data: Dataset, share: Double = 0.75) throws -> SoftLabels {
     let path = scratch.path("rows")
     try Data(rows.map { $0 + "\n" }.joined().utf8).write(to: URL(filePath: path))
-    return try Teacher(.open(path), for: data, share: share)
+    return try SoftLabels(teachers: .open(path), for: data, share: share)
   }
 
   func data(finer: String? = nil) throws -> Dataset {
@@ -30,20 +30,22 @@ import Testing
       #"{"id":"1","probabilities":{"b":0.25,"a":0.75}}"#, #"{"id":"9","probabilities":{"a":1,"b":0}}"#,
       #"{"id":"2","error":"torn"}"#, #"{"id":1,"probabilities":{"a":0.25,"b":0.75},"copy":1}"#,
       #"{"id":"3","probabilities":{"a":0.125,"b":0.875}}"#, for: data)
-    #expect(teacher.probabilities(of: stableHash("1")).map(Array.init) == [0.5, 0.5])
-    #expect(teacher.probabilities(of: stableHash("3")).map(Array.init) == [0.125, 0.875])
-    #expect(teacher.probabilities(of: stableHash("2")) == nil && teacher.probabilities(of: stableHash("9")) == nil)
-    #expect(teacher.missing == 2)
+    #expect(teacher.distribution(of: stableHash("1")).map(Array.init) == [0.5, 0.5])
+    #expect(teacher.distribution(of: stableHash("3")).map(Array.init) == [0.125, 0.875])
+    #expect(teacher.distribution(of: stableHash("2")) == nil && teacher.distribution(of: stableHash("9")) == nil)
+    #expect(teacher.missing(of: data.train) == 2)
     let renamed = teacher.renamed { $0 &+ 1 }
-    #expect(renamed.probabilities(of: stableHash("3") &+ 1).map(Array.init) == [0.125, 0.875])
+    #expect(renamed.distribution(of: stableHash("3") &+ 1).map(Array.init) == [0.125, 0.875])
   }
 
   @Test func theyHaveTheirShareOfTheTargets() throws {
     let data = try data()
     data.learn(from: try teacher(#"{"id":"2","probabilities":{"a":0.5,"b":0.5}}"#, for: data))
     let samples = [1, 2].map { id in data.train.first { $0.id == stableHash("\(id)") }! }
-    let maker = BatchMaker(dataset: data, teacher: data.teacher, size: 3, picture: data.shape, labelSmoothing: 0.5)
-    let batch = Batch(size: 3, picture: data.shape, classes: 2)
+    var targets = TargetMaker(for: data)
+    targets.smoothing = 0.5
+    let maker = BatchMaker(dataset: data, targets: targets, size: 3, picture: data.shape)
+    let batch = Batch(size: 3, picture: data.shape, width: targets.width)
     try maker.fill(batch, samples[...], epoch: 0, number: 0)
     // The label's own, smoothed, are 0.75 and 0.25.
     #expect(Array(batch.targets) == [0.75, 0.25, 0.4375, 0.5625, 0, 0])
@@ -53,14 +55,11 @@ import Testing
     let data = try data(finer: "part")
     data.learn(from: try teacher(#"{"id":"2","probabilities":{"a":0.5,"b":0.5}}"#, for: data))
     let samples = [1, 2].map { id in data.train.first { $0.id == stableHash("\(id)") }! }
-    let maker = BatchMaker(dataset: data, isFiner: true, teacher: data.teacher, size: 3, picture: data.shape)
-    let batch = Batch(size: 3, picture: data.shape, classes: 4, taught: 2)
-    for _ in 0..<2 {  // what was there before is overwritten
-      try maker.fill(batch, samples[...], epoch: 0, number: 0)
-      #expect(Array(batch.targets) == [1, 0, 0, 0, 0, 0, 0.25, 0] + [0, 0, 0, 0])
-      #expect(Array(batch.taught) == [0, 0, 0.375, 0.375, 0, 0])
-      batch.taught.update(repeating: 7)
-    }
+    let maker = BatchMaker(dataset: data, targets: TargetMaker(for: data), size: 3, picture: data.shape)
+    let batch = Batch(size: 3, picture: data.shape, width: 6)
+    batch.targets.update(repeating: 7)  // what was there before is overwritten
+    try maker.fill(batch, samples[...], epoch: 0, number: 0)
+    #expect(Array(batch.targets) == [1, 0, 0, 0, 0, 0] + [0, 0, 0.25, 0, 0.375, 0.375] + [0, 0, 0, 0, 0, 0])
   }
 
   /// Labels that are wrong as often as right teach nothing; teachers who know do, of labels and of finer classes.
@@ -76,7 +75,7 @@ import Testing
       #"{"id":"\#($0.id)","probabilities":{"h":\#($0.label == "h" ? 1 : 0),"v":\#($0.label == "v" ? 1 : 0)}}"#
     }
     try Data(rows.map { $0 + "\n" }.joined().utf8).write(to: URL(filePath: scratch.path("bars")))
-    data.learn(from: try Teacher(.open(scratch.path("bars")), for: data, share: 0.9))
+    data.learn(from: try SoftLabels(teachers: .open(scratch.path("bars")), for: data, share: 0.9))
     var graph = try smallGraph(classes: data.headClasses.count)
     if let finer = data.finer { try graph.add("labels", .merge(groups: finer.groups)) }
     let trainer = try Trainer(

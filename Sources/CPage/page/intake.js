@@ -1,5 +1,8 @@
 // How pictures come in: chosen, dropped, pasted, or from the samples.
 
+/** How the names of pictures end that the server reads. */
+const suffixes = document.getElementById("files").accept.split(",").filter((one) => one.startsWith("."));
+
 /** @param add told of files that came in, as { file, name } @param say told what is to be read aloud */
 export function takeFiles(add, say) {
   document.getElementById("files").addEventListener("change", (event) => {
@@ -56,7 +59,7 @@ export function takeFiles(add, say) {
 async function gather(entry, found, isChosen) {
   if (entry.isFile) {
     const file = await new Promise((resolve, reject) => entry.file(resolve, reject)).catch(() => null);
-    if (file && (isChosen || /\.(jpe?g|png)$/i.test(file.name))) {
+    if (file && (isChosen || suffixes.some((one) => file.name.toLowerCase().endsWith(one)))) {
       found.files.push({ file, name: entry.fullPath.replace(/^\//, "") });
     } else found.others += 1;
     return;

@@ -49,12 +49,12 @@ function color(value, pixels, at) {
   pixels[at + 3] = 255;
 }
 
-/** What each of `size` pixels takes of `count` values that are spread edge to edge over `extent` of them, around the
-    middle: four places and their weights, by Catmull and Rom's cubic (1974), or null outside. It goes through the values,
-    and shows no corners between them that are not there. */
-function shares(size, count, extent) {
+/** What each of `size` pixels takes of `count` values that are spread edge to edge over `extent` of them, which begins
+    at the part `start` of them (the middle's, if it is not told): four places and their weights, by Catmull and Rom's
+    cubic (1974), or null outside. It goes through the values, and shows no corners between them that are not there. */
+function shares(size, count, extent, start = (1 - extent) / 2) {
   return Array.from({ length: size }, (_, i) => {
-    const along = ((i + 0.5) / size - 0.5) / extent + 0.5;
+    const along = ((i + 0.5) / size - start) / extent;
     if (along < 0 || along > 1) return null;
     const place = along * count - 0.5;
     const first = Math.floor(place);
@@ -72,10 +72,10 @@ const whole = { width: 1, height: 1 };
 export function drawMap({ height, width, values, extent = whole }, canvas) {
   const context = canvas.getContext("2d");
   const image = context.createImageData(canvas.width, canvas.height);
-  const columns = shares(canvas.width, width, extent.width);
+  const columns = shares(canvas.width, width, extent.width, extent.left);
   const wide = values.map((row) =>
     columns.map((four) => four && four.reduce((sum, [x, weight]) => sum + weight * row[x], 0)));
-  shares(canvas.height, height, extent.height).forEach((four, y) => {
+  shares(canvas.height, height, extent.height, extent.top).forEach((four, y) => {
     for (let x = 0; four && x < canvas.width; x += 1) {
       if (!columns[x]) continue;
       const value = four.reduce((sum, [from, weight]) => sum + weight * wide[from][x], 0);

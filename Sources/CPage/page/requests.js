@@ -33,7 +33,7 @@ export function useKey(text) {
 export async function ask(path, { body, signal } = {}) {
   const headers = { Accept: "application/json" };
   if (key) headers.Authorization = `Bearer ${key}`;
-  if (body) headers["Content-Type"] = /^image\/(jpeg|png)$/.test(body.type) ? body.type : "application/octet-stream";
+  if (body) headers["Content-Type"] = body.type.startsWith("image/") ? body.type : "application/octet-stream";
   const limits = [AbortSignal.timeout(120_000), ...(signal ? [signal] : [])];
   try {
     const response = await fetch(path, {

@@ -1,10 +1,13 @@
 #!/usr/bin/env python3
-"""Makes the golden files beside it with Pillow and NumPy. The tests themselves need no Python.
+"""Makes the golden files beside it with Pillow, NumPy, SciPy and OpenCV. The tests themselves need no Python.
 
-    make.py [resize] [codec]        (both if none is named)
+    make.py [resize] [codec] [webp] [tiff] [denoise]        (all if none is named)
 
-resize/: inputs and Pillow's results as .npy, and cases.json: one op (as in a record's `ops`) a case.
-codec/:  small drawn pictures in every kind of JPEG and PNG, each with Pillow's pixels as .npy.
+resize/:  inputs and Pillow's results as .npy, and cases.json: one op (as in a record's `ops`) a case.
+codec/:   small drawn pictures in every kind of JPEG and PNG, each with Pillow's pixels as .npy.
+webp/:    WebP files, likewise with Pillow's pixels.
+tiff/:    TIFF files of tifffile (with imagecodecs) and Pillow, with the pixels they were made from.
+denoise/: as resize/, by SciPy (median, gaussian), OpenCV and NumPy (bilateral).
 """
 import ctypes, io, json, os, struct, sys, zlib
 import numpy as np
@@ -207,15 +210,231 @@ def codec_goldens():
         exif = Image.Exif()
         exif[0x0112] = orientation
         save(f"exif{orientation}.png", png(samples(8, 3), 8, 2, exif=exif.tobytes()[6:], exif_last=last))
+    jpeg("markers.jpg", quality=70, subsampling=0, restart_marker_blocks=2)
     with open(os.path.join(out, "cases.json"), "w") as file:
         file.write("[\n" + ",\n".join(json.dumps(c) for c in cases) + "\n]\n")
 
 
+def goldens(folder, files):
+    """Writes (name, data, pixels, tolerance) and what the tests read of them."""
+    out = os.path.join(HERE, folder)
+    os.makedirs(out, exist_ok=True)
+    cases = []
+    for name, data, pixels, tolerance in files:
+        with open(os.path.join(out, name), "wb") as file:
+            file.write(data)
+        np.save(os.path.join(out, name + ".npy"), pixels)
+        cases.append({"file": name, "tolerance": tolerance})
+    with open(os.path.join(out, "cases.json"), "w") as file:
+        file.write("[\n" + ",\n".join(json.dumps(c) for c in cases) + "\n]\n")
+
+
+def denoise_goldens():
+    import cv2
+    from scipy import ndimage
+
+    out = os.path.join(HERE, "denoise")
+    os.makedirs(out, exist_ok=True)
+    cases = []
+
+    def save(name, array):
+        np.save(os.path.join(out, name + ".npy"), np.ascontiguousarray(array))
+
+    def case(source, result, by, **op):
+        name = f"{len(cases):02d}"
+        save(name, result)
+        cases.append({"input": source, "op": {"op": "denoise", **op}, "expected": name, "by": by})
+
+    def like(array, values):
+        """Rounded as gx rounds: whole numbers once, halves up."""
+        if array.dtype.kind == "u":
+            values = np.floor(np.asarray(values, np.float64) + 0.5)
+        return values.astype(array.dtype)
+
+    def full_scale(array):
+        return np.iinfo(array.dtype).max if array.dtype.kind == "u" else 1
+
+    def bilateral(array, diameter, sigma_colour, sigma_space):
+        """The definition, in double precision."""
+        r = diameter // 2
+        wide = np.pad(array.astype(np.float64), ((r, r), (r, r), (0, 0)), "symmetric")
+        height, width, _ = array.shape
+        sums, total = np.zeros(array.shape), np.zeros((height, width, 1))
+        for dy in range(-r, r + 1):
+            for dx in range(-r, r + 1):
+                if dy * dy + dx * dx <= r * r:
+                    near = wide[r + dy:r + dy + height, r + dx:r + dx + width]
+                    apart = np.abs(near - array.astype(np.float64)).sum(2, keepdims=True) / full_scale(array)
+                    weight = np.exp(-apart**2 / (2 * sigma_colour**2) - (dy * dy + dx * dx) / (2 * sigma_space**2))
+                    sums += weight * near
+                    total += weight
+        return like(array, sums / total)
+
+    rgb = picture(23, 29)
+    unit = (picture(21, 18, 2) / np.float32(255)).astype(np.float32)
+    inputs = {"rgb": rgb, "deep": rgb[:, :17, :1].astype(np.uint16) * 257 ^ 0x5a, "half": unit.astype(np.float16),
+              "float": unit * 3 - 1, "grey": rgb[:, :, 1:2], "tiny": rgb[3:5, 4:7], "row": rgb[5:6], "pixel": rgb[:1, :1],
+              "five": picture(6, 11, 5)}
+    for name, array in inputs.items():
+        save(name, array)
+        for size in (3, 5, 7, 13):
+            median = ndimage.median_filter(array.astype(np.float64), (size, size, 1), mode="reflect")
+            case(name, median.astype(array.dtype), "SciPy", method="median", size=size)
+        for sigma in (0.1, 0.7, 1.0, 2.6):
+            smooth = ndimage.gaussian_filter(array.astype(np.float64), (sigma, sigma, 0), mode="reflect", truncate=4)
+            case(name, like(array, smooth), "SciPy", method="gaussian", sigma=sigma)
+        for diameter, colour, space in [(3, 0.1, 1), (5, 0.25, 1.5), (9, 0.05, 20)]:
+            op = {"method": "bilateral", "diameter": diameter, "sigma_colour": colour, "sigma_space": space}
+            case(name, bilateral(array, diameter, colour, space), "NumPy", **op)
+            if array.dtype == np.uint8 and array.shape[2] in (1, 3) and min(array.shape[:2]) > diameter:
+                smooth = cv2.bilateralFilter(array, diameter, colour * 255, space, borderType=cv2.BORDER_REFLECT)
+                case(name, smooth.reshape(array.shape), "OpenCV", **op)
+    with open(os.path.join(out, "cases.json"), "w") as file:
+        file.write("[\n" + ",\n".join(json.dumps(c) for c in cases) + "\n]\n")
+
+
+def webp_goldens():
+    files = []
+
+    def save(name, image, tolerance=0, **options):
+        buffer = io.BytesIO()
+        image.save(buffer, "WEBP", **options)
+        data = buffer.getvalue()
+        files.append((name, data, pillow_rgb(data), tolerance))
+        return data
+
+    rgb, rgba = Image.fromarray(picture(13, 19)), Image.fromarray(picture(13, 19, 4), "RGBA")
+    save("lossy.webp", rgb, 1, quality=80)
+    save("lossy-poor.webp", rgb, 1, quality=5, method=6)
+    save("lossy-alpha.webp", rgba, 1, quality=80)
+    save("lossy-alpha-exact.webp", rgba, 1, quality=80, alpha_quality=50, exact=True)
+    save("lossless.webp", rgb, lossless=True)
+    save("lossless-alpha.webp", rgba, lossless=True, exact=True)
+    save("palette.webp", rgb.quantize(12).convert("RGB"), lossless=True)
+    save("pixel.webp", Image.fromarray(picture(1, 1)), lossless=True)
+    for orientation in range(1, 9):
+        exif = Image.Exif()
+        exif[0x0112] = orientation
+        data = save(f"exif{orientation}.webp", rgb, lossless=True, exif=exif)
+    frames = [Image.fromarray(picture(13, 19, 4), "RGBA") for _ in range(3)]
+    save("animated.webp", frames[0], save_all=True, append_images=frames[1:], lossless=True, exact=True)
+    save("animated-lossy.webp", frames[1].convert("RGB"), 1, save_all=True, append_images=[rgb], quality=70)
+    # A first frame that fills a part of the canvas alone: what Pillow does not write, but reads.
+    small = io.BytesIO()
+    Image.fromarray(picture(5, 7, 4), "RGBA").save(small, "WEBP", quality=80)
+    def number(value): return struct.pack("<I", value)[:3]
+    def chunk(name, data): return name + struct.pack("<I", len(data)) + data + b"\0" * (len(data) % 2)
+    body = small.getvalue()[12:]
+    first = body[18:] if body[:4] == b"VP8X" else body
+    frame = number(4 // 2) + number(6 // 2) + number(7 - 1) + number(5 - 1) + number(100) + b"\0" + first
+    data = b"WEBP" + chunk(b"VP8X", b"\x12\0\0\0" + number(19 - 1) + number(13 - 1)) \
+        + chunk(b"ANIM", b"\xff\xff\xff\xff\0\0") + chunk(b"ANMF", frame)
+    data = b"RIFF" + struct.pack("<I", len(data)) + data
+    files.append(("animated-part.webp", data, pillow_rgb(data), 1))
+    goldens("webp", files)
+
+
+def on_black(samples, white, inverted=False):
+    """Grey, grey and alpha, RGB or RGBA as RGB; the colours times alpha, rounded to nearest."""
+    channels = samples.shape[2]
+    colour = samples[:, :, :1].repeat(3, 2) if channels < 3 else samples[:, :, :3]
+    if inverted:
+        colour = np.asarray(white, samples.dtype) - colour
+    if channels in (2, 4):
+        product = colour.astype(np.float64) * samples[:, :, -1:] / white
+        colour = (product if samples.dtype.kind == "f" else np.floor(product + 0.5)).astype(samples.dtype)
+    return colour
+
+
+def tiff_goldens():
+    import tifffile
+
+    files = []
+
+    def save(name, samples, tolerance=0, pixels=None, inverted=False, extra=None, **options):
+        buffer = io.BytesIO()
+        kind = options.pop("photometric", "rgb" if samples.shape[2] > 2 else "minisblack")
+        data = samples[:, :, 0] if samples.shape[2] == 1 else samples
+        if options.get("planarconfig") == "separate":
+            data = np.moveaxis(samples, 2, 0)
+        tifffile.imwrite(buffer, data, photometric=kind, extrasamples=extra, metadata=None,
+                         **{"rowsperstrip": 4, **options} if "tile" not in options else options)
+        white = {"u1": 255, "u2": 65535}.get(samples.dtype.str[1:], 1)
+        if pixels is None:
+            pixels = on_black(samples[:, :, : (1 if samples.shape[2] < 3 else 3)] if extra == ["ASSOCALPHA"] or extra == [0]
+                              else samples, white, inverted)
+        files.append((name + ".tif", buffer.getvalue(), pixels, tolerance))
+
+    def samples(kind, channels):
+        deep = picture(13, 19, channels).astype(np.int64) * 257 + RNG.integers(0, 200, (13, 19, channels))
+        deep = deep.clip(0, 65535)
+        if kind == "u1":
+            return (deep >> 8).astype("u1")
+        return deep.astype("u2") if kind == "u2" else (deep / 30000.0 - 0.25).astype(kind)
+
+    for kind in ("u1", "u2", "f2", "f4"):
+        save(f"grey-{kind}", samples(kind, 1))
+        save(f"rgb-{kind}", samples(kind, 3))
+        save(f"rgb-{kind}-big-endian", samples(kind, 3), byteorder=">")
+        save(f"rgb-{kind}-planar", samples(kind, 3), planarconfig="separate")
+        save(f"rgb-{kind}-tiles", samples(kind, 3), tile=(16, 16))
+        save(f"rgba-{kind}", samples(kind, 4) if kind[0] == "u" else samples(kind, 4).clip(0, 1), 1e-3 if kind == "f2" else 1e-6,
+             extra=["UNASSALPHA"])
+        save(f"grey-alpha-{kind}-planar", samples(kind, 2) if kind[0] == "u" else samples(kind, 2).clip(0, 1),
+             1e-3 if kind == "f2" else 1e-6, extra=["UNASSALPHA"], planarconfig="separate")
+        save(f"white-{kind}", samples(kind, 1), 1e-3 if kind == "f2" else 0, photometric="miniswhite", inverted=True)
+        for compression in ("lzw", "zlib", "packbits"):
+            save(f"rgb-{kind}-{compression}", samples(kind, 3), compression=compression)
+        for order in ("<", ">"):
+            name = "big" if order == ">" else "little"
+            save(f"rgb-{kind}-predictor-{name}", samples(kind, 3), compression="zlib", predictor=True, byteorder=order)
+        save(f"grey-{kind}-lzw-predictor-tiles", samples(kind, 1), compression="lzw", predictor=True, tile=(16, 32))
+        save(f"rgb-{kind}-planar-tiles", samples(kind, 3), planarconfig="separate", tile=(16, 16), compression="zlib")
+    save("associated", samples("u1", 4), extra=["ASSOCALPHA"])
+    save("unspecified", samples("u1", 4), extra=[0])
+    save("bigtiff", samples("u1", 3), bigtiff=True)
+    save("bigtiff-big-endian", samples("u2", 3), bigtiff=True, byteorder=">")
+    save("one-strip", samples("u1", 3), rowsperstrip=13)
+    palette = RNG.integers(0, 65536, (3, 256)).astype("u2")
+    places = samples("u1", 1)
+    save("palette", places, photometric="palette", colormap=palette,
+         pixels=(palette >> 8).astype("u1")[:, places[:, :, 0]].transpose(1, 2, 0))
+    for orientation in range(1, 9):
+        pixels = samples("u1", 3)
+        turned = {1: pixels, 2: pixels[:, ::-1], 3: pixels[::-1, ::-1], 4: pixels[::-1], 5: pixels.transpose(1, 0, 2),
+                  6: np.rot90(pixels, -1), 7: pixels[::-1, ::-1].transpose(1, 0, 2), 8: np.rot90(pixels)}[orientation]
+        save(f"orientation{orientation}", pixels, pixels=np.ascontiguousarray(turned),
+             extratags=[(274, "H", 1, orientation, True)])
+
+    def pillow(name, image, tolerance=0, **options):
+        buffer = io.BytesIO()
+        image.save(buffer, "TIFF", **options)
+        pixels = np.asarray(Image.open(io.BytesIO(buffer.getvalue())).convert("RGB"))
+        files.append((name + ".tif", buffer.getvalue(), pixels, tolerance))
+
+    rgb = Image.fromarray(picture(13, 19))
+    pillow("jpeg", rgb, 2, compression="jpeg", quality=90)
+    pillow("jpeg-grey", rgb.convert("L"), 1, compression="jpeg", quality=90)
+    pillow("bilevel", rgb.convert("1"))
+    pillow("group4", rgb.convert("1"), compression="group4")
+    pillow("pages", rgb, save_all=True, append_images=[rgb.resize((5, 6))])
+    goldens("tiff", files)
+
+
 if __name__ == "__main__":
-    wanted = sys.argv[1:] or ["resize", "codec"]
+    wanted = sys.argv[1:] or ["resize", "codec", "webp", "tiff", "denoise"]
+    if "tiff" in wanted:
+        RNG = np.random.default_rng(4)
+        tiff_goldens()
+    if "webp" in wanted:
+        RNG = np.random.default_rng(3)
+        webp_goldens()
     if "resize" in wanted:
         RNG = np.random.default_rng(1)
         resize_goldens()
     if "codec" in wanted:
         RNG = np.random.default_rng(2)
         codec_goldens()
+    if "denoise" in wanted:
+        RNG = np.random.default_rng(3)
+        denoise_goldens()
