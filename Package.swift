@@ -8,7 +8,7 @@ let libraries: [(name: String, uses: [String])] = [
   ("GXCommand", ["GXCore", "GXStream", "CSystem"]),
   ("GXImage", ["GXCore", "CCodecs"]),
   ("GXSynth", ["GXCore"]),
-  ("GXMetrics", ["GXCore"]),
+  ("GXMetrics", ["GXCore", "GXStream"]),
   ("GXTerminal", ["GXCore", "GXImage", "CSixel", "CSystem"]),
   ("GXPlot", ["GXCore", "GXImage", "GXMetrics", "GXTerminal", "CCairo"]),
   ("GXGraph", ["GXCore"]),

@@ -3,49 +3,6 @@ import GXCore
 import GXStream
 import Glibc
 
-/// One row of a command's option table.
-public struct Option: Sendable {
-  public let long: String
-  let short: Character?
-  /// What the help calls its argument; nil for a flag.
-  let argument: String?
-  let help: String
-
-  /// `--long ARGUMENT`, or a flag where there is no argument.
-  public init(_ long: String, _ short: Character? = nil, _ argument: String? = nil, _ help: String) {
-    self.long = long
-    self.short = short
-    self.argument = argument
-    self.help = help
-  }
-
-  public static let output = Option(
-    "output", "o", "FILE", "write to FILE, which appears only when all went well, instead of stdout")
-  public static let jobs = Option("jobs", "j", "N", "worker threads; the output is the same for any N [all cores]")
-  public static let seed = Option("seed", "s", "N", "seed of all random numbers [0]")
-  /// Of commands that judge rows with labels.
-  public static let truth = Option("label", "l", "FIELD", "the field that holds the truth [label]")
-  public static let rowSplits = Option("split", nil, "A,B", "only rows of these splits")
-  public static let bootstrap = Option(
-    "bootstrap", "b", "N", "replicates that the intervals are taken from; 0 for none [1000]")
-  public static let maxErrors = Option(
-    "max-errors", nil, "N|P%", "exit 0, not 3, with up to N (or P percent) failed records [0]")
-  public static let profile = Option(
-    "profile", nil, nil, "tell on stderr where the network's time went, layer by layer")
-  public static let unbuffered = Option("unbuffered", nil, nil, "pass on each record at once")
-
-  /// What every filter of records understands.
-  public static let filter = [output, jobs, maxErrors, unbuffered]
-
-  static let common = [
-    Option("quiet", "q", nil, "no progress and no messages but errors"),
-    Option("help", "h", nil, "print this help"),
-    Option("version", nil, nil, "print the version"),
-    Option("man", nil, nil, "print the manual page, for 'man -l -'"),
-    Option("completion", nil, nil, "print the completion, for bash's 'eval'"),
-  ]
-}
-
 /// How a command ends. The numbers stand here and nowhere else.
 public enum ExitStatus: Int32, Sendable {
   case done = 0
@@ -96,6 +53,7 @@ public struct Command: Sendable {
       if arguments.has("man") { finish(printing: manual) }
       if arguments.has("completion") { finish(printing: completion) }
       Log.quiet = arguments.has("quiet")
+      try check(arguments)
       exit(try body(arguments).rawValue)
     } catch let error as UsageError {
       Log.error("\(error.message)\nTry '\(name) --help'.")
@@ -120,21 +78,26 @@ public struct Command: Sendable {
 
   /// GNU getopt_long does the parsing: bundled short options, `--long=value`, abbreviations, `--`.
   func parse(_ line: [String]) throws -> Arguments {
+    let spellings = options.flatMap { row in
+      [(name: row.long, row: row)] + (row.former.map { [(name: $0, row: row)] } ?? [])
+    }
     var shorts = ""
     var longs: [option] = []
-    let names = options.map { strdup($0.long)! }
+    let names = spellings.map { strdup($0.name)! }
     defer { names.forEach { free($0) } }
-    for (i, row) in options.enumerated() {
-      if let short = row.short { shorts += String(short) + (row.argument == nil ? "" : ":") }
-      longs.append(
-        option(name: names[i], has_arg: row.argument == nil ? 0 : 1, flag: nil, val: Int32(1000 + i)))
+    for (i, spelling) in spellings.enumerated() {
+      let takesValue = spelling.row.argument != nil
+      if spelling.name == spelling.row.long, let short = spelling.row.short {
+        shorts += String(short) + (takesValue ? ":" : "")
+      }
+      longs.append(option(name: names[i], has_arg: takesValue ? 1 : 0, flag: nil, val: Int32(1000 + i)))
     }
     longs.append(option())
     var argv: [UnsafeMutablePointer<CChar>?] = line.map { strdup($0) } + [nil]
     defer { argv.forEach { free($0) } }
     gx_getopt_begin()
 
-    var values: [String: [String]] = [:]
+    var (values, former): ([String: [String]], [String: String]) = ([:], [:])
     while true {
       let code = gx_getopt_long(Int32(line.count), &argv, ":" + shorts, &longs, nil)
       if code == -1 { break }
@@ -143,20 +106,37 @@ public struct Command: Sendable {
         let letter = gx_optopt()
         let named =
           letter >= 1000
-          ? "--" + options[Int(letter) - 1000].long
+          ? "--" + spellings[Int(letter) - 1000].name
           : letter > 0 ? "-" + String(UnicodeScalar(UInt8(truncatingIfNeeded: letter))) : word
         if code == UInt8(ascii: ":") { throw UsageError("option \(named) needs a value") }
         throw UsageError(
           letter >= 1000 ? "option \(named) takes no value" : "unknown or ambiguous option \(named)")
       }
-      let row =
-        code >= 1000
-        ? options[Int(code) - 1000]
-        : options.first { $0.short.map { Int32($0.asciiValue!) } == code }!
+      let row: Option
+      if code >= 1000 {
+        let spelling = spellings[Int(code) - 1000]
+        row = spelling.row
+        if spelling.name != row.long { former[row.long] = spelling.name }
+      } else {
+        row = options.first { $0.short.map { Int32($0.asciiValue!) } == code }!
+      }
       values[row.long, default: []].append(row.argument == nil ? "" : String(cString: gx_optarg()))
     }
     let operands = argv[Int(gx_optind())..<line.count].map { String(cString: $0!) }
-    return Arguments(values: values, operands: operands)
+    return Arguments(values: values, operands: operands, former: former)
+  }
+
+  /// Whether every value is one, and what an option needs is there; a note for each former name.
+  /// - Throws: `UsageError` that names the option.
+  func check(_ arguments: Arguments) throws {
+    for row in options where arguments.has(row.long) {
+      if let name = arguments.former[row.long] { Log.note("--\(name) is called --\(row.long) now") }
+      for text in arguments.strings(row.long) { try row.check(text) }
+      if let needed = row.needed, !arguments.has(needed) {
+        let argument = options.first { $0.long == needed }?.argument
+        throw UsageError("--\(row.long) needs --\(needed)\(argument.map { " " + $0 } ?? "")")
+      }
+    }
   }
 }
 
@@ -216,8 +196,23 @@ extension Command {
     return text + ".SH EXIT STATUS\n" + escaped(Self.exitText)
   }
 
+  /// bash's completion: the options, and behind one that has them its values.
   var completion: String {
     let words = options.flatMap { row in ["--" + row.long] + (row.short.map { ["-\($0)"] } ?? []) }
-    return "complete -o default -W '\(words.joined(separator: " "))' \(name)\n"
+    let cases = options.filter { !$0.words.isEmpty }.map { row in
+      let spellings = ["--" + row.long] + (row.short.map { ["-\($0)"] } ?? [])
+      return "    \(spellings.joined(separator: "|"))) words='\(row.words.joined(separator: " "))' ;;\n"
+    }
+    let function = "_\(name.replacing("-", with: "_"))"
+    return """
+      \(function)() {
+        local words='\(words.joined(separator: " "))'
+        case $3 in
+      \(cases.joined())  esac
+        COMPREPLY=($(compgen -W "$words" -- "$2"))
+      }
+      complete -o default -F \(function) \(name)
+
+      """
   }
 }

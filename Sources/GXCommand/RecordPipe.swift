@@ -101,21 +101,7 @@ public struct Tally: Sendable {
   /// How many of the records that failed are named on stderr where no row tells of them at once.
   private static let namedLimit = 20
 
-  private enum Allowance: Sendable { case count(Int), percent(Double) }
-
-  public init(_ arguments: Arguments) throws {
-    guard let text = arguments.string("max-errors") else {
-      allowed = .count(0)
-      return
-    }
-    if text.hasSuffix("%"), let percent = Double(text.dropLast()), (0...100).contains(percent) {
-      allowed = .percent(percent)
-    } else if let count = Int(text), count >= 0 {
-      allowed = .count(count)
-    } else {
-      throw UsageError("--max-errors: '\(text)' is neither a count nor a percentage")
-    }
-  }
+  public init(_ arguments: Arguments) throws { allowed = try arguments[Option.maxErrors] ?? .count(0) }
 
   public mutating func add(failed: Bool) {
     records += 1
@@ -134,14 +120,32 @@ public struct Tally: Sendable {
   public mutating func add(_ count: Int) { records += count }
 
   public var status: ExitStatus {
-    switch allowed {
-    case .count(let n): failed <= n ? .done : .someFailed
-    case .percent(let p): Double(failed) * 100 <= p * Double(records) ? .done : .someFailed
-    }
+    let isFine =
+      switch allowed {
+      case .count(let n): failed <= n
+      case .percent(let p): Double(failed) * 100 <= p * Double(records)
+      }
+    return isFine ? .done : .someFailed
   }
 
   /// Says on stderr how many failed, if any did.
   func report() { if failed > 0 { Log.note("\(failed) of \(records) records failed") } }
+}
+
+/// How many records may fail.
+public enum Allowance: Sendable { case count(Int), percent(Double) }
+
+extension OptionType<Allowance> {
+  static var allowance: Self {
+    Self(
+      fault: "neither a count nor a percentage",
+      read: { text in
+        if text.hasSuffix("%") {
+          return Double(text.dropLast()).flatMap { (0...100).contains($0) ? .percent($0) : nil }
+        }
+        return Int(text).flatMap { $0 >= 0 ? .count($0) : nil }
+      })
+  }
 }
 
 extension Record {

@@ -4,13 +4,11 @@ import GXCore
 public struct SplitShares: Sendable {
   private let ends: [(name: String, end: Double)]
 
-  /// - Throws: `UsageError` where `text` is not two or three shares of at least 0, not all 0.
-  public init(_ text: String) throws {
+  /// nil where `text` is not two or three shares of at least 0, not all 0.
+  init?(_ text: String) {
     let shares = text.split(separator: ":", omittingEmptySubsequences: false).map { Double($0) ?? .nan }
     let sum = shares.reduce(0, +)
-    guard (2...3).contains(shares.count), shares.allSatisfy({ $0 >= 0 }), sum > 0, sum.isFinite else {
-      throw UsageError("--split: '\(text)' is not like 70:15:15 (train, val, test) or 80:20 (train, val)")
-    }
+    guard (2...3).contains(shares.count), shares.allSatisfy({ $0 >= 0 }), sum > 0, sum.isFinite else { return nil }
     var end = 0.0
     ends = zip(["train", "val", "test"], shares).map { name, share in
       end += share
@@ -29,5 +27,11 @@ public struct SplitShares: Sendable {
   public func name(ofIndex index: Int) -> String {
     let turns = Double(index) * 0.618_033_988_749_894_9 + 0.5
     return name(at: turns - turns.rounded(.down))
+  }
+}
+
+extension OptionType<SplitShares> {
+  static var splitShares: Self {
+    Self(fault: "not like 70:15:15 (train, val, test) or 80:20 (train, val)", read: SplitShares.init)
   }
 }

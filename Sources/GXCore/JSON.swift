@@ -248,13 +248,18 @@ private struct JSONParser {
       skipSpace()
       try take(":")
       let value = try self.value(depth: depth + 1)
-      let name = Name(key)
+      // Among few fields a name is found faster by looking at each.
+      if places.isEmpty && fields.count == 16 {
+        for (i, field) in fields.enumerated() { places[Name(field.0)] = i }
+      }
+      let place =
+        places.isEmpty ? fields.firstIndex { $0.0.hasSameBytes(as: key) } : places[Name(key)]
       // The last of equal names counts, as in most readers.
-      if let place = places[name] {
+      if let place {
         fields[place].1 = value
         repeated = place
       } else {
-        places[name] = fields.count
+        if !places.isEmpty { places[Name(key)] = fields.count }
         fields.append((key, value))
       }
       skipSpace()

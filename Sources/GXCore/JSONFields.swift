@@ -148,7 +148,7 @@ extension JSONKind where Value == [String] {
   /// - Parameter least: How many there must be.
   public static func names(atLeast least: Int) -> JSONKind {
     list(.string).restricted("a list of \(least) or more different names") {
-      $0.count >= least && Set($0).count == $0.count
+      $0.count >= least && Set($0.map { Name($0) }).count == $0.count
     }
   }
 }

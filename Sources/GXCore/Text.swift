@@ -40,3 +40,11 @@ public func base64(_ bytes: [UInt8]) -> [UInt8] {
   }
   return out
 }
+
+/// A word as a shell reads it back.
+public func shellWord(_ word: String) -> String {
+  let plain = word.unicodeScalars.allSatisfy { c in
+    c.isASCII && (c.properties.isAlphabetic || ("0"..."9").contains(c) || "-_./,:=+@%".unicodeScalars.contains(c))
+  }
+  return plain && !word.isEmpty ? word : "'" + word.replacing("'", with: "'\\''") + "'"
+}

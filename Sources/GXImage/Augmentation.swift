@@ -117,6 +117,30 @@ public struct Augmentation: Equatable, Sendable {
     }
   }
 
+  /// What `init` reads, with every field but the flips that are not made.
+  public var spec: String {
+    func text(_ number: Double) -> String { JSON.double(number).text }
+    var fields: [String] = []
+    switch rotation {
+    case .degrees(let degrees): fields.append("rotate=\(text(degrees))")
+    case .right: fields.append("rotate=right")
+    }
+    let flips = (flipsHorizontally ? "h" : "") + (flipsVertically ? "v" : "")
+    if !flips.isEmpty { fields.append("flip=\(flips)") }
+    fields.append("zoom=\(text(zoom.lowerBound)):\(text(zoom.upperBound))")
+    fields.append("shift=\(text(shift.x))x\(text(shift.y))")
+    for (name, value) in [("shear", shear), ("brightness", brightness), ("contrast", contrast), ("noise", noise)] {
+      fields.append("\(name)=\(text(value))")
+    }
+    switch fill {
+    case .nearest: fields.append("fill=nearest")
+    case .reflect: fields.append("fill=reflect")
+    case .constant(let level): fields.append("fill=\(text(level))")
+    }
+    if let outputCrop { fields.append("crop=\(outputCrop.width)x\(outputCrop.height)") }
+    return fields.joined(separator: ",")
+  }
+
   /// The entry in a record's `ops`: marked as random, every parameter spelled out.
   public var json: JSON {
     var fields: JSONObject = ["op": "augment", "random": true]

@@ -386,14 +386,12 @@ private struct ByteMixer: Mixer {
   }
 
   /// a0 b0 + a1 b1, a2 b2 + a3 b3, …
-  @inline(__always)
-  private static func dot(_ a: Cell, _ b: Cell) -> Pixel {
+  @inline(__always) private static func dot(_ a: Cell, _ b: Cell) -> Pixel {
     let products = SIMD8<Int32>(truncatingIfNeeded: a) &* SIMD8<Int32>(truncatingIfNeeded: b)
     return products.evenHalf &+ products.oddHalf
   }
 
-  @inline(__always)
-  private static func rounded(_ low: Pixel, _ high: Pixel) -> Pixel {
+  @inline(__always) private static func rounded(_ low: Pixel, _ high: Pixel) -> Pixel {
     let value = ((high &<< 15) &+ low &+ (1 << 21)) &>> 22
     let notNegative = value.replacing(with: 0, where: value .< 0)
     return notNegative.replacing(with: 255, where: notNegative .> 255)

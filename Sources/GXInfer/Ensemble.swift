@@ -155,10 +155,10 @@ extension Ensemble {
   /// What is wrong with the picture becomes the row's `error`.
   /// - Parameter name: the classifier's, where `logits` are wanted.
   /// - Throws: `GXError` where the record was prepared otherwise than a model wants, or does not say how.
-  public func row(of record: Record, logitsOf name: String? = nil) throws -> JSONObject {
-    var row = Row(record.meta)
+  public func row(of record: Record, logitsOf name: String? = nil) throws -> Row {
+    var row = record.meta
     row.ops = nil
-    guard record.error == nil else { return row.fields }
+    guard record.error == nil else { return row }
     let steps = try steps(for: record)
     do {
       guard let picture = record.tensor else { throw GXError("has no pixels") }
@@ -166,6 +166,6 @@ extension Ensemble {
     } catch {
       row.error = "\(error)"
     }
-    return row.fields
+    return row
   }
 }

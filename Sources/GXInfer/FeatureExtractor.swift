@@ -50,7 +50,7 @@ public final class FeatureExtractor: Sendable {
       let values = try networks.run(preparation.finish(picture, steps))
       guard values.allSatisfy(\.isFinite) else { throw GXError("the features are not finite") }
       result.tensor = try Tensor(shape, values)
-      result.meta["ops"] = []
+      result.meta.ops = []
       result.meta["features"] = source
     } catch {
       result.fail("\(error)")

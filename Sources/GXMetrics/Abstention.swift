@@ -28,6 +28,12 @@ public struct Abstention: Equatable, Sendable {
       if Self.chance(ofAtLeast: right, of: i + 1, precision) <= 1 - Self.level { best = sample.confidence }
     }
     guard let best else {
+      let needed = Int((log(1 - Self.level) / log(precision)).rounded(.up))
+      if right == samples.count && right < needed {
+        throw GXError(
+          "\(right) records are too few to be sure of a precision of \(JSON.double(precision).text): it takes \(needed) "
+            + "records, all of them right")
+      }
       throw GXError(
         "no confidence is high enough for a precision of \(JSON.double(precision).text) "
           + "(at the lower bound of a 95 % interval) on these \(samples.count) records")

@@ -27,7 +27,7 @@ public struct CalibrationScores: Equatable, Sendable {
 /// The records that `CalibrationScores` are taken of, as they are and drawn anew.
 public struct CalibrationSample: Sendable {
   /// By rising confidence, so that no draw needs to be sorted.
-  private let predictions: [Prediction]
+  private let predictions: [LabelledPrediction]
   private let judged: [Reliability.Sample]
   private let nll: [Double]
   private let brier: [Double]
@@ -36,7 +36,7 @@ public struct CalibrationSample: Sendable {
   private let classes: Int
 
   /// - Parameter predictions: One or more, each with a probability for each class.
-  public init(_ predictions: [Prediction]) {
+  public init(_ predictions: [LabelledPrediction]) {
     precondition(!predictions.isEmpty, "nothing to score")
     classes = predictions[0].probabilities.count
     func confidence(_ i: Int) -> Double { predictions[i].probabilities[predictions[i].predicted] }

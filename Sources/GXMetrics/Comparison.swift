@@ -1,4 +1,5 @@
 import GXCore
+import GXStream
 import Glibc
 
 /// Two classifiers on the same records: how far their scores lie apart, and whether that may be chance. Records are
@@ -45,7 +46,7 @@ public struct Comparison: Sendable {
       guard let j = places[key] else { continue }
       found += 1
       let (label, otherLabel) = (here.classes[a[i].truth], other.classes[b[j].truth])
-      guard label == otherLabel else {
+      guard label.hasSameBytes(as: otherLabel) else {
         throw GXError("\(key): is labelled '\(label)', but '\(otherLabel)' in OTHER")
       }
       if a[i].abstains || b[j].abstains {
@@ -107,8 +108,8 @@ public struct Comparison: Sendable {
 extension Scoreboard {
   /// Where each record stands.
   /// - Throws: `GXError` where one stands twice.
-  fileprivate func places(_ side: String) throws(GXError) -> [PredictionRow.Key: Int] {
-    var places: [PredictionRow.Key: Int] = [:]
+  fileprivate func places(_ side: String) throws(GXError) -> [RowKey: Int] {
+    var places: [RowKey: Int] = [:]
     places.reserveCapacity(keys.count)
     for (i, key) in keys.enumerated() where places.updateValue(i, forKey: key) != nil {
       throw GXError("\(key): stands twice \(side)")

@@ -1,25 +1,6 @@
 import GXCore
 import Glibc
 
-/// One scored record: its true and its predicted class, and the probability given to each class
-/// (empty where the classifier gave none).
-public struct Prediction: Sendable {
-  public var truth: Int
-  /// Of a record that the classifier abstains from, the class that it leans to.
-  public var predicted: Int
-  public var probabilities: [Double]
-  /// Whether the classifier would rather not say.
-  public var abstains = false
-  /// The classes of its prediction set, if it gave one.
-  public var set: [Int]?
-
-  public init(truth: Int, predicted: Int, probabilities: [Double] = []) {
-    self.truth = truth
-    self.predicted = predicted
-    self.probabilities = probabilities
-  }
-}
-
 /// Sums up predictions one at a time. It holds counts and sums only, unless it is to bootstrap:
 /// then 32 bytes a record.
 ///
@@ -57,7 +38,7 @@ public struct Evaluation: Sendable {
   ///   those no probability.
   /// - Throws: `GXError` where a class is out of range, or the probabilities are not one a class, each in [0, 1]; then
   ///   nothing changes.
-  public mutating func add(_ record: Prediction, classes count: Int = 0) throws(GXError) {
+  public mutating func add(_ record: LabelledPrediction, classes count: Int = 0) throws(GXError) {
     let classes = 0..<max(count, confusion.classes)
     guard classes.contains(record.truth), classes.contains(record.predicted) else {
       throw GXError("class \(record.truth) predicted as \(record.predicted): there are \(classes.count) classes")

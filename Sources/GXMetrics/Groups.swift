@@ -1,4 +1,5 @@
 import GXCore
+import GXStream
 
 /// Rows sorted by what one of their fields says. Texts are groups as they stand, and so are numbers of which there are
 /// few; of more numbers, bins of equally many rows are made. Rows without the field are a group of their own.
@@ -31,13 +32,13 @@ public struct Groups: Sendable {
   /// Whether no row has the field.
   public private(set) var areMissing = true
   private var texts: [String] = []
-  private var numbers: [String: Int] = [:]
+  private var numbers: [Name: Int] = [:]
   private var values: [Value] = []
 
   public init(field: String) { self.field = field }
 
   /// - Throws: `GXError` where the field is a list or an object.
-  mutating func value(of row: JSONObject) throws(GXError) -> Value {
+  mutating func value(of row: Row) throws(GXError) -> Value {
     switch row[field] ?? .null {
     case .null: return .missing
     case .number(let digits):
@@ -50,13 +51,13 @@ public struct Groups: Sendable {
   }
 
   private mutating func text(_ text: String) -> Value {
-    if let known = numbers[text] { return .text(known) }
+    if let known = numbers[Name(text)] { return .text(known) }
     guard texts.count < Self.limit else {
       areTooMany = true
       return .missing
     }
     texts.append(text)
-    numbers[text] = texts.count - 1
+    numbers[Name(text)] = texts.count - 1
     return .text(texts.count - 1)
   }
 

@@ -1,16 +1,6 @@
 import GXCore
 import Glibc
 
-/// One record that a calibration is fitted to: what the classifier computed, and the truth.
-public struct LabelledLogits: Sendable {
-  /// `[classes]`, finite, before any calibration.
-  public var logits: [Double]
-  /// In `0..<classes`.
-  public var truth: Int
-
-  public init(logits: [Double], truth: Int) { (self.logits, self.truth) = (logits, truth) }
-}
-
 /// What turns a classifier's logits into probabilities that mean what they say: softmax(scale · logits + bias).
 ///
 /// Temperature scaling (Guo et al. 2017) has one number for all classes and cannot change which class is the likeliest.
@@ -59,12 +49,18 @@ extension LogitScaling {
   ///
   /// In 1/T the NLL is convex, and its slope, the mean of E_p[logit] - logit of the truth, rises from T = ∞ on: its zero
   /// is found by Newton's method, kept inside a bracket that shrinks.
-  /// - Throws: `GXError` where there is no least: no records, all predictions right (T would be 0), or logits that speak
-  ///   against the truth (T would be infinite).
-  public static func temperature(fitting records: [LabelledLogits]) throws(GXError) -> LogitScaling {
+  /// - Throws: `GXError` where there is no least: no records, no class ever likelier than the truth (T would be 0), or
+  ///   logits that speak against the truth or tell no class from another (T would be infinite, or anything).
+  public static func temperature(fitting records: [LabelledPrediction]) throws(GXError) -> LogitScaling {
     guard !records.isEmpty else { throw GXError("no records to find a temperature from") }
+    guard records.contains(where: { $0.logits.min()! < $0.logits.max()! }) else {
+      throw GXError("the logits are all equal in each record: they tell nothing, and any temperature is as good")
+    }
     guard records.contains(where: { $0.logits[$0.truth] < $0.logits.max()! }) else {
-      throw GXError("every record is classified right: no temperature is best, the least NLL is at 0")
+      let ties = records.count { record in record.logits.count { $0 == record.logits[record.truth] } > 1 }
+      let what =
+        ties == 0 ? "every record is classified right" : "no class is ever likelier than the truth (\(ties) are ties)"
+      throw GXError("\(what): no temperature is best, the least NLL is at 0")
     }
     guard slope(records, 0).value < 0 else {
       throw GXError("the logits tell nothing of the labels: no temperature is best, the least NLL is at infinity")
@@ -84,7 +80,7 @@ extension LogitScaling {
   }
 
   /// The NLL's first and second derivative by `inverse`, which is 1/T: means of E_p[z] - z of the truth, and of Var_p[z].
-  private static func slope(_ records: [LabelledLogits], _ inverse: Double) -> (value: Double, derivative: Double) {
+  private static func slope(_ records: [LabelledPrediction], _ inverse: Double) -> (value: Double, derivative: Double) {
     var (first, second) = (0.0, 0.0)
     for record in records {
       let p = softmax(record.logits.map { $0 * inverse })
@@ -107,8 +103,9 @@ extension LogitScaling {
   /// - Parameter names: Of the classes, for the error.
   /// - Throws: `GXError` where there is no least: no records, a class without any, or classes that can be told apart
   ///   without a mistake.
-  public static func vector(fitting records: [LabelledLogits], classes names: [String]) throws(GXError) -> LogitScaling
-  {
+  public static func vector(
+    fitting records: [LabelledPrediction], classes names: [String]
+  ) throws(GXError) -> LogitScaling {
     let classes = names.count
     if let missing = names.indices.first(where: { k in !records.contains { $0.truth == k } }) {
       throw GXError("no record is of class '\(names[missing])', whose bias has no best value then")
@@ -138,7 +135,7 @@ extension LogitScaling {
 
   /// The mean NLL at `parameters`, `[scales, biases]`, with its gradient and Hessian (row-major).
   private static func derivatives(
-    _ records: [LabelledLogits], _ classes: Int, _ parameters: [Double]
+    _ records: [LabelledPrediction], _ classes: Int, _ parameters: [Double]
   ) -> (loss: Double, gradient: [Double], hessian: [Double]) {
     let size = 2 * classes
     var loss = 0.0

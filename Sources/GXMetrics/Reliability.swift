@@ -98,7 +98,7 @@ public struct Reliability: Equatable, Sendable {
   ///   - predictions: Each with a probability for each of `classes`.
   ///   - weights: How many times each counts; nil is once.
   public static func classwise(
-    _ predictions: [Prediction], weights: [Int]? = nil, classes: Int, bins: Int = Evaluation.bins
+    _ predictions: [LabelledPrediction], weights: [Int]? = nil, classes: Int, bins: Int = Evaluation.bins
   ) -> [Reliability] {
     var each = [Reliability](repeating: Reliability(bins: bins), count: classes)
     for (i, prediction) in predictions.enumerated() {

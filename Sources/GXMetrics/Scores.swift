@@ -41,7 +41,7 @@ public struct Scores: Equatable, Sendable {
   public var coverage: Double { Double(confusion.total) / Double(records) }
 
   /// The scores of all `predictions`, over `classes` classes.
-  public init(classes: Int, predictions: some Sequence<Prediction>) throws(GXError) {
+  public init(classes: Int, predictions: some Sequence<LabelledPrediction>) throws(GXError) {
     var evaluation = Evaluation(classes: classes)
     for prediction in predictions { try evaluation.add(prediction) }
     self = evaluation.scores

@@ -13,7 +13,7 @@ extension Model {
 
   /// One object: `name`, `about`, `classes`, `input`, `ops`, `tta`, `parameters`, `dtype` of the weights, `bytes` of
   /// the file, `digest`, `calibration`, `scores`, `limits`, `attribution` and further fields of the card where they are
-  /// set, `training`, and `nodes` (name, op, shape, parameters).
+  /// set, `training`, the `command` that trained it, and `nodes` (name, op, shape, parameters).
   public var cardJSON: JSONObject {
     get throws {
       var fields: JSONObject = [:]
@@ -27,6 +27,7 @@ extension Model {
       if let calibration { fields["calibration"] = .object(calibration.json) }
       for (name, value) in card where fields[name] == nil { fields[name] = value }
       fields["training"] = .object(training)
+      fields["command"] = trainingCommand.map(JSON.string)
       fields["nodes"] = .array(
         graph.rows.map { row in
           [

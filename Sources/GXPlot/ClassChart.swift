@@ -6,7 +6,7 @@ public struct ClassCounts: Equatable, Sendable {
   /// In the order in which they turned up.
   public private(set) var classes: [String] = []
   public private(set) var splits: [String] = []
-  private var counts: [String: [String: Int]] = [:]
+  private var counts: [Name: [Name: Int]] = [:]
 
   /// The most different splits.
   public static let splitLimit = 8
@@ -16,23 +16,23 @@ public struct ClassCounts: Equatable, Sendable {
   /// - Parameter split: empty where the record tells none.
   /// - Throws: `GXError` where there are more classes than `ConfusionMatrix.classLimit`, or splits than `splitLimit`.
   public mutating func add(class name: String, split: String = "") throws(GXError) {
-    if counts[name] == nil {
+    if counts[Name(name)] == nil {
       guard classes.count < ConfusionMatrix.classLimit else {
         throw GXError("'\(name)' is one class more than the limit of \(ConfusionMatrix.classLimit)")
       }
     }
-    if !splits.contains(split) {
+    if !splits.contains(name: split) {
       guard splits.count < Self.splitLimit else {
         throw GXError("'\(split)' is one split more than the limit of \(Self.splitLimit)")
       }
       splits.append(split)
     }
-    if counts[name] == nil { classes.append(name) }
-    counts[name, default: [:]][split, default: 0] += 1
+    if counts[Name(name)] == nil { classes.append(name) }
+    counts[Name(name), default: [:]][Name(split), default: 0] += 1
   }
 
-  public func count(class name: String, split: String) -> Int { counts[name]?[split] ?? 0 }
-  public func count(class name: String) -> Int { counts[name]?.values.reduce(0, +) ?? 0 }
+  public func count(class name: String, split: String) -> Int { counts[Name(name)]?[Name(split)] ?? 0 }
+  public func count(class name: String) -> Int { counts[Name(name)]?.values.reduce(0, +) ?? 0 }
   public var total: Int { counts.values.reduce(0) { $0 + $1.values.reduce(0, +) } }
 }
 
@@ -46,8 +46,8 @@ public struct ClassChart: Chart {
     let (medium, theme) = (drawing.medium, drawing.theme)
     let order = bytewiseOrder(counts.classes).map { counts.classes[$0] }
     // In the order of their use; others behind them.
-    let known = ["train", "val", "test"].filter(counts.splits.contains)
-    let splits = known + bytewiseOrder(counts.splits).map { counts.splits[$0] }.filter { !known.contains($0) }
+    let known = ["train", "val", "test"].filter { counts.splits.contains(name: $0) }
+    let splits = known + bytewiseOrder(counts.splits).map { counts.splits[$0] }.filter { !known.contains(name: $0) }
     let sizes = order.map { counts.count(class: $0) }
     let (least, most) = (sizes.min() ?? 0, sizes.max() ?? 0)
     let area = drawing.heading(

@@ -1,5 +1,6 @@
 import GXCore
 import GXMetrics
+import GXStream
 
 /// What charts of predictions are made from, gathered a row at a time.
 public struct PredictionTable: Sendable {
@@ -7,9 +8,11 @@ public struct PredictionTable: Sendable {
   public static let limit = 50_000_000
 
   /// In the order in which they turned up.
-  public var classes: [String] { numbers.names }
+  public var classes: [String] { reader.classes }
   /// Rows without a label, which are left out.
-  public private(set) var unlabelled = 0
+  public var unlabelled: Int { reader.unlabelled }
+  /// What is to be said of labels that are no class.
+  public var unknownMessage: String? { reader.unknownMessage }
   /// Rows without a prediction of their own (of a classifier that abstains). They count in the coverage and in ranking
   /// curves, nowhere else.
   public private(set) var abstained = 0
@@ -27,48 +30,39 @@ public struct PredictionTable: Sendable {
   private var truths: [Int] = []
   private let ranks: Bool
   private var held = 0
-  private var numbers = ClassNumbers()
+  private var reader: PredictionReader
 
-  /// - Parameter ranks: whether ranking curves will be asked for.
-  public init(ranks: Bool) { self.ranks = ranks }
+  /// - Parameters:
+  ///   - label: The field that holds the truth.
+  ///   - ranks: Whether ranking curves will be asked for.
+  public init(label: String, ranks: Bool) { (reader, self.ranks) = (PredictionReader(label: label), ranks) }
 
-  /// - Throws: `GXError` where there are too many classes or rows, or a probability is not in [0, 1].
-  public mutating func add(_ row: PredictionRow) throws(GXError) {
-    guard let label = row.label else {
-      unlabelled += 1
-      return
-    }
-    for (name, p) in row.probabilities where !(0...1).contains(p) {
-      throw GXError("probabilities.\(name): \(p) is not in [0, 1]")
-    }
-    let truth = try numbers.number(of: label)
-    let predicted = try row.prediction.map { name throws(GXError) in try numbers.number(of: name) }
-    if row.abstains {
+  /// - Throws: `GXError` that names the field where the row is not as it should be, or where there are too many classes
+  ///   or rows.
+  @discardableResult public mutating func add(_ row: Row) throws(GXError) -> PredictionReader.Reading {
+    let reading = try reader.read(row)
+    guard case .prediction(let prediction) = reading else { return reading }
+    if prediction.abstains {
       abstained += 1
-    } else if let predicted {
+    } else {
       confusion.grow(to: classes.count)
-      confusion.add(truth: truth, predicted: predicted)
+      confusion.add(truth: prediction.truth, predicted: prediction.predicted)
     }
-    guard let confidence = row.confidence, let predicted else {
+    guard let confidence = prediction.confidence else {
       withoutProbabilities += 1
-      return
+      return reading
     }
-    if !row.abstains { reliability.add(confidence: confidence, isRight: predicted == truth) }
-    held += ranks ? row.probabilities.count : 1
+    if !prediction.abstains { reliability.add(confidence: confidence, isRight: prediction.isRight) }
+    held += ranks ? prediction.probabilities.count : 1
     guard held <= Self.limit else { throw GXError("more than the limit of \(Self.limit) probabilities") }
-    guard ranks else {
+    if ranks {
+      probabilities.append(prediction.probabilities)
+      truths.append(prediction.truth)
+    } else {
       confidences.append(confidence)
-      right.append(predicted == truth)
-      return
+      right.append(prediction.isRight)
     }
-    var values: [Double] = []
-    for (name, p) in row.probabilities {
-      let k = try numbers.number(of: name)
-      if k >= values.count { values += [Double](repeating: 0, count: k + 1 - values.count) }
-      values[k] = p
-    }
-    probabilities.append(values)
-    truths.append(truth)
+    return reading
   }
 
   public var coverage: RiskCoverage { RiskCoverage(confidences: confidences, right: right) }

@@ -31,17 +31,16 @@ struct Gallery {
   }
 
   private func card(_ finding: Finding) -> HTML {
-    let row = finding.row
-    let name = clipped(row.key?.description ?? "no id")
-    let predicted = row.prediction ?? ""
+    let name = clipped(finding.key?.description ?? "no id")
+    let predicted = finding.prediction
     var body = pictures(finding, name)
     body += "<h3><bdi>\(name)</bdi></h3>\n"
     body +=
-      row.label == predicted
+      finding.label.hasSameBytes(as: predicted)
       ? "<p>rightly <b>\(clipped(predicted))</b></p>\n"
-      : "<p>labelled <b>\(clipped(row.label ?? ""))</b>, taken for <b>\(clipped(predicted))</b></p>\n"
+      : "<p>labelled <b>\(clipped(finding.label))</b>, taken for <b>\(clipped(predicted))</b></p>\n"
     if !finding.remark.isEmpty { body += "<p class=\"muted\">\(finding.remark)</p>\n" }
-    let likeliest = row.probabilities.sorted { $0.value > $1.value }.prefix(3)
+    let likeliest = finding.probabilities.sorted { $0.value > $1.value }.prefix(3)
     var bars: HTML = ""
     for (name, p) in likeliest {
       bars += """
@@ -64,9 +63,9 @@ struct Gallery {
       let steps = try explainer.steps(for: record)
       let seen = try enlarged(explainer.seen(tensor, after: steps))
       var figures = try figure(seen, alt: "\(name) as the network sees it", caption: "picture")
-      var classes = [finding.row.prediction ?? ""]
-      if let label = finding.row.label, label != classes[0] { classes.append(label) }
-      for name in classes where explainer.classes.contains(name) {
+      var classes = [finding.prediction]
+      if !finding.label.hasSameBytes(as: classes[0]) { classes.append(finding.label) }
+      for name in classes where explainer.classes.contains(name: name) {
         let map = try explainer.explain(tensor, after: steps, class: name).map
         let isEmpty = map.floats().allSatisfy { $0 == 0 }
         figures += try figure(

@@ -236,7 +236,7 @@ public struct Report {
 
   private func examples(_ gallery: Gallery) -> HTML {
     let names = judgement.board.classes
-    let findings = bytewiseOrder(names).flatMap { judgement.examples[names[$0]]?.findings ?? [] }
+    let findings = bytewiseOrder(names).flatMap { judgement.examples[Name(names[$0])]?.findings ?? [] }
     guard !findings.isEmpty, gallery.fault == nil else { return "" }
     return gallery.cards(findings)
   }
@@ -283,7 +283,7 @@ public struct Report {
     let rows: [HTML] = facts.map { "<tr><th scope=\"row\">\($0)</th><td>\(clipped($1, 2000))</td></tr>\n" }
     var commands = ""
     if let training = model.trainingCommand { commands += training + "\n" }
-    commands += command.map(quoted).joined(separator: " ") + " < STREAM"
+    commands += command.map(shellWord).joined(separator: " ") + " < STREAM"
     return """
       <p>The same records, arguments and number of threads give the same weights, and this page again.</p>
       <pre>\(clipped(commands, 8000))</pre>

@@ -11,8 +11,8 @@ extension Limits {
 public struct Record: Sendable {
   /// The key that its members share; escaped, see `Key`.
   public var key: String
-  /// The JSON member: `id`, `path`, `label`, `split`, `ops`, `error`, and whatever else the manifest held.
-  public var meta: JSONObject
+  /// The JSON member.
+  public var meta: Row
   /// `KEY.npy`: the pixels, `[height, width, channels]`.
   public var tensor: Tensor?
   /// `KEY.NAME.npy`: what a command adds beside the pixels.
@@ -20,32 +20,30 @@ public struct Record: Sendable {
   /// Members of other kinds, by extension: a WebDataset shard's `jpg`, `txt`…
   public var files: [(ext: String, data: Storage)] = []
 
-  public init(key: String, meta: JSONObject = [:], tensor: Tensor? = nil) {
+  public init(key: String, meta: Row = [:], tensor: Tensor? = nil) {
     self.key = key
     self.meta = meta
     self.tensor = tensor
   }
 
   /// A new record of this galaxy, keyed by its escaped id.
-  public init(id: String, meta: JSONObject = [:], tensor: Tensor? = nil) {
+  public init(id: String, meta: Row = [:], tensor: Tensor? = nil) {
     self.init(key: Key.escape(id), meta: meta, tensor: tensor)
-    self.meta["id"] = .string(id)
+    self.meta.id = id
   }
 
   /// The galaxy's name; that of the key where the JSON has none.
-  public var id: String { text("id") ?? Key.unescape(key) }
-  public var label: String? { text("label") }
-  public var split: String? { text("split") }
-  public var copy: Int { meta["copy"]?.intValue ?? 0 }
-
+  public var id: String { meta.id ?? Key.unescape(key) }
+  public var label: String? { meta.label }
+  public var split: String? { meta.split }
+  public var copy: Int { meta.copy }
   /// What was done to the pixels since they were decoded; nil for a foreign stream that does not say.
-  public var ops: [JSON]? { meta["ops"]?.arrayValue }
-
+  public var ops: [JSON]? { meta.ops }
   /// Why the record has no pixels, if it failed.
-  public var error: String? { meta["error"].map { $0.stringValue ?? $0.text } }
+  public var error: String? { meta.error }
 
   /// Adds a step to `ops`.
-  public mutating func append(op: JSON) { meta["ops"] = .array((ops ?? []) + [op]) }
+  public mutating func append(op: JSON) { meta.ops = (ops ?? []) + [op] }
 
   /// The pixels after a step, which `ops` then names. Floats that come without `ops` stay without: their
   /// history is unknown, and a list that begins in its middle would hide that.
@@ -56,13 +54,11 @@ public struct Record: Sendable {
 
   /// Marks the record as failed: it travels on with this message and without pixels.
   public mutating func fail(_ message: String) {
-    meta["error"] = .string(message)
+    meta.error = message
     tensor = nil
     extras = []
     files = []
   }
-
-  private func text(_ field: String) -> String? { meta[field]?.nameValue }
 }
 
 /// Reads a tensor stream, or any WebDataset shard, record by record.
@@ -232,17 +228,18 @@ private struct RecordBuilder {
     }
     guard case .object(let object) = try JSON(parsing: UnsafeRawBufferPointer(start: data.base, count: data.count))
     else { throw GXError("the JSON is no object") }
-    result.meta = object
+    result.meta = Row(object)
+    try result.meta.check()
   }
 
   /// - Returns: the record. One that does not say its id is from elsewhere, and is called what its members are.
   func record() -> Record {
     var record = result
-    if (record.meta["id"] ?? .null) == .null {
+    if record.meta.id == nil {
       record.key = Key.escape(name)
-      var meta: JSONObject = ["id": .null]
+      var meta: Row = [Row.Field.id.rawValue: .null]
       meta.merge(record.meta)
-      meta["id"] = .string(Key.id(of: name))
+      meta.id = Key.id(of: name)
       record.meta = meta
     }
     if let message = record.error ?? failure { record.fail(message) }
@@ -262,7 +259,7 @@ public final class RecordWriter {
 
   public func write(_ record: Record) throws {
     var json: [UInt8] = []
-    record.meta.write(to: &json)
+    record.meta.fields.write(to: &json)
     json.append(UInt8(ascii: "\n"))
     let hasFailed = record.error != nil
     var left = hasFailed ? 1 : 1 + (record.tensor == nil ? 0 : 1) + record.extras.count + record.files.count

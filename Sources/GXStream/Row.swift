@@ -34,6 +34,12 @@ public struct Row: Equatable, Sendable, ExpressibleByDictionaryLiteral {
     for (name, value) in elements { fields[name] = value }
   }
 
+  /// A picture's row.
+  public init(id: String, path: String) {
+    self.init()
+    (self.id, self.path) = (id, path)
+  }
+
   /// - Throws: as `check`.
   public init(checking fields: JSONObject) throws(GXError) {
     self.fields = fields
@@ -133,6 +139,27 @@ extension Row {
 
   /// Whether it failed.
   public var hasFailed: Bool { self[.error] != nil }
+}
+
+// MARK: Which it is
+
+/// What tells one row from another: copies of a galaxy share its id.
+public struct RowKey: Hashable, Sendable, CustomStringConvertible {
+  private let name: Name
+  public let copy: Int
+
+  public init(id: String, copy: Int = 0) { (name, self.copy) = (Name(id), copy) }
+  public var id: String { name.text }
+  public var description: String { copy == 0 ? id : "\(id), copy \(copy)" }
+}
+
+extension Row {
+  /// nil where the row has no id.
+  public var key: RowKey? { id.map { RowKey(id: $0, copy: copy) } }
+}
+
+extension Record {
+  public var rowKey: RowKey { RowKey(id: id, copy: copy) }
 }
 
 // MARK: Of predictions

@@ -1,4 +1,5 @@
 import GXCore
+import GXModel
 import GXStream
 import Glibc
 
@@ -6,7 +7,7 @@ import Glibc
 // moments, the average, the best weights, and as JSON where the run is and what it was started with.
 
 extension Trainer {
-  private static let checkpointVersion = 1
+  private static let checkpointVersion = 2
   private static let checkpointKey = "gx-checkpoint"
 
   /// The run as it stands between two steps.
@@ -43,14 +44,21 @@ extension Trainer {
     }
     let version = fields["version"]?.intValue ?? 0
     guard version == Self.checkpointVersion else {
-      throw GXError("is a checkpoint of version \(version); this gx reads \(Self.checkpointVersion)")
+      throw GXError(
+        "was written by another gx (checkpoint version \(version), and this one reads \(Self.checkpointVersion)): "
+          + "go on with that one, or begin anew without --resume")
     }
     let before = fields["arguments"]?.objectValue ?? [:]
     for name in settings.map(\.key) + before.map(\.key) where before[name] != settings[name] {
-      throw GXError("was started with \(name) \(before[name]?.text ?? "null"), not \(settings[name]?.text ?? "null")")
+      func said(_ value: JSON?) -> String {
+        value.map { "with " + commandWords(name, $0).joined(separator: " ") } ?? "without --\(name)"
+      }
+      throw GXError("was started \(said(before[name])), not \(said(settings[name]))")
     }
     guard fields["data"]?.stringValue == dataDigest else { throw GXError("was started on other records") }
-    guard fields["graph"] == graph.json else { throw GXError("was started with another network") }
+    guard fields["graph"] == graph.json else {
+      throw GXError("was started with another network: this gx makes another one of the same options")
+    }
 
     var numbers = try JSONFields(fields, "checkpoint")
     func double(_ name: String) throws(GXError) -> Double { try numbers.required(name, .number) }

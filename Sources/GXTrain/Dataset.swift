@@ -96,6 +96,9 @@ public final class Dataset: @unchecked Sendable {
       }
     }
     self.digest = digest
+    if let message = index.unknown.message(field: Row.Field.label.rawValue, classes: training?.classes ?? []) {
+      throw GXError("\(input.name): \(message)")
+    }
     let ranks = index.rankLabels()
     classes = ranks.classes
     let parts = index.finer.map { $0.ranked(labels: ranks.classes) }
@@ -104,7 +107,7 @@ public final class Dataset: @unchecked Sendable {
     val = index.samples(.val, ranks.rank)
     (shape, dtype, ops) = (index.form?.shape ?? [], index.form?.dtype ?? .f32, index.form?.ops)
     (testCount, self.refusals) = (index.testCount, refusals)
-    testLabels = index.testLabels.subtracting(classes).sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
+    testLabels = index.testLabels.subtracting(classes.map { Name($0) }).sorted().map(\.text)
   }
 
   /// Those of `other`'s pictures that are in `train`, and none to validate on.

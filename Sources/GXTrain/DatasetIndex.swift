@@ -8,33 +8,35 @@ struct Index {
   let training: Dataset?
   let trainingGalaxies: Set<UInt64>
   let admission: Admission
-  var labels: [String: Int32] = [:]
+  var labels: [Name: Int32] = [:]
   var splits: [UInt64: Split] = [:]
   var named: Bool?
   var form: (shape: Shape, dtype: DType, ops: [JSON]?)?
   var finer: FinerIndex?
+  /// Of validation data: labels that are none of those to train on.
+  var unknown = UnknownLabels()
   var train: [Dataset.Sample] = []
   var val: [Dataset.Sample] = []
   var testCount = 0
   /// No more than there can be classes, and one.
-  var testLabels: Set<String> = []
+  var testLabels: Set<Name> = []
 
   init(_ admission: Admission, validating training: Dataset?) {
     (self.admission, self.training) = (admission, training)
     finer = admission.finerField.map(FinerIndex.init)
     trainingGalaxies = Set(training?.train.map(\.id) ?? [])
     form = training.map { ($0.shape, $0.dtype, $0.ops) }
-    for (i, name) in (training?.classes ?? []).enumerated() { labels[name] = Int32(i) }
+    for (i, name) in (training?.classes ?? []).enumerated() { labels[Name(name)] = Int32(i) }
   }
 
   /// Takes in a record without a fault whose pixels begin at `offset`, and gives its label; nil if it is not needed.
   mutating func add(_ record: Record, _ split: Split, offset: Int?) throws(GXError) -> String? {
     if split == .test {
       testCount += 1
-      if let label = record.label, testLabels.count <= ConfusionMatrix.classLimit { testLabels.insert(label) }
+      if let label = record.label, testLabels.count <= ConfusionMatrix.classLimit { testLabels.insert(Name(label)) }
     }
     guard admission.uses(split), let name = record.label, let tensor = record.tensor, let offset else { return nil }
-    let label = try number(ofLabel: name)
+    guard let label = try number(ofLabel: name) else { return nil }
     try check(tensor, Provenance.history(of: record).map(Provenance.deterministic))
     var sample = Dataset.Sample(
       offset: offset, id: stableHash(record.id), copy: Int32(truncatingIfNeeded: record.copy), label: label)
@@ -65,13 +67,17 @@ struct Index {
     return split
   }
 
-  private mutating func number(ofLabel name: String) throws(GXError) -> Int32 {
-    if let label = labels[name] { return label }
-    guard training == nil else { throw GXError("label '\(name)' is not among those to train on") }
+  /// nil where it is none of those to train on, which is told when all are known.
+  private mutating func number(ofLabel name: String) throws(GXError) -> Int32? {
+    if let label = labels[Name(name)] { return label }
+    guard training == nil else {
+      unknown.add(name)
+      return nil
+    }
     guard labels.count < ConfusionMatrix.classLimit else {
       throw GXError("label '\(name)' is one more than the limit of \(ConfusionMatrix.classLimit) classes")
     }
-    labels[name] = Int32(labels.count)
+    labels[Name(name)] = Int32(labels.count)
     return Int32(labels.count - 1)
   }
 
@@ -92,10 +98,10 @@ struct Index {
   /// The class names in bytewise order, and where each provisional label comes in it.
   func rankLabels() -> (classes: [String], rank: [Int32]) {
     if let training { return (training.classes, Array(0..<Int32(training.classes.count))) }
-    let sorted = labels.sorted { $0.key.utf8.lexicographicallyPrecedes($1.key.utf8) }
+    let sorted = labels.sorted { $0.key < $1.key }
     var rank = [Int32](repeating: 0, count: labels.count)
     for (place, label) in sorted.enumerated() { rank[Int(label.value)] = Int32(place) }
-    return (sorted.map(\.key), rank)
+    return (sorted.map(\.key.text), rank)
   }
 
   /// With final labels, in an order that depends on what the pictures are, not on where they stand.

@@ -32,7 +32,7 @@ public final class EpochLog {
     guard !lost else { return }
     var all = fields
     all.merge(row)
-    do { try writer.write(all) } catch {
+    do { try writer.write(Row(all)) } catch {
       lost = true
       failed = (error as? GXError)?.code != .system(EPIPE)
       if failed { tell(.error("\(error); training goes on without a log")) }

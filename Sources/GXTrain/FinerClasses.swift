@@ -32,15 +32,15 @@ extension Dataset {
 /// Collects the finer classes while a stream is read.
 struct FinerIndex {
   let field: String
-  private var known: [String: (number: Int32, label: String)] = [:]
+  private var known: [Name: (number: Int32, label: String)] = [:]
 
   init(field: String) { self.field = field }
 
   /// A provisional number for the class of `record`, whose label is known.
   mutating func number(_ record: Record, label: String) throws(GXError) -> Int32 {
     let name = try Self.name(of: record, in: field)
-    if let (number, other) = known[name] {
-      guard other == label else {
+    if let (number, other) = known[Name(name)] {
+      guard other.hasSameBytes(as: label) else {
         throw GXError("\(field) '\(name)' is part of label '\(label)', and of '\(other)' in records before")
       }
       return number
@@ -48,23 +48,22 @@ struct FinerIndex {
     guard known.count < ConfusionMatrix.classLimit else {
       throw GXError("\(field) '\(name)' is one more than the limit of \(ConfusionMatrix.classLimit) classes")
     }
-    known[name] = (Int32(known.count), label)
+    known[Name(name)] = (Int32(known.count), label)
     return Int32(known.count - 1)
   }
 
   /// The finer class in the field of `record`.
   static func name(of record: Record, in field: String) throws(GXError) -> String {
-    guard let value = record.meta[field], let name = value.stringValue ?? (value.doubleValue == nil ? nil : value.text)
-    else { throw GXError("has no text or number in '\(field)'") }
+    guard let name = try record.meta.name(in: field) else { throw GXError("has no text or number in '\(field)'") }
     return name
   }
 
   /// The classes, and where each provisional number comes among them.
   func ranked(labels: [String]) -> (classes: FinerClasses, rank: [Int32]) {
-    let sorted = known.sorted { $0.key.utf8.lexicographicallyPrecedes($1.key.utf8) }
+    let sorted = known.sorted { $0.key < $1.key }
     var rank = [Int32](repeating: 0, count: known.count)
     for (place, entry) in sorted.enumerated() { rank[Int(entry.value.number)] = Int32(place) }
-    let groups = sorted.map { labels.firstIndex(of: $0.value.label)! }
-    return (FinerClasses(field: field, names: sorted.map(\.key), groups: groups), rank)
+    let groups = sorted.map { labels.firstIndex(ofName: $0.value.label)! }
+    return (FinerClasses(field: field, names: sorted.map(\.key.text), groups: groups), rank)
   }
 }

@@ -7,8 +7,8 @@ import GXCore
 public struct SoftLabels: Sendable {
   /// Of a record's target, 0 to 1.
   public let share: Float
-  /// What a run was started with, by the names of gx-train's options.
-  let settings: JSONObject
+  /// A fingerprint of what is known.
+  public let digest: UInt64
   private let labels: Int
   /// By the hash of an id: the place of its first value.
   private var places: [UInt64: Int]
@@ -18,9 +18,9 @@ public struct SoftLabels: Sendable {
   /// - Parameters:
   ///   - places: for each hash of an id, the place of its first value.
   ///   - values: `[galaxies, labels]`, each row 1 in sum.
-  init(share: Float, labels: Int, places: [UInt64: Int], values: [Float], settings: JSONObject) {
+  init(share: Float, labels: Int, places: [UInt64: Int], values: [Float], digest: UInt64) {
     (self.share, self.labels, self.places, self.values) = (share, labels, places, values)
-    self.settings = settings
+    self.digest = digest
   }
 
   /// `[labels]`, 1 in sum, of the galaxy with this hash of its id; nil where nothing is known.

@@ -11,8 +11,6 @@ public struct Start: Sendable {
   public var frozen: Set<String> = []
   /// What the learning rate is multiplied with for the weights of each node, by name; 1 for those not here.
   public var rates: [String: Double] = [:]
-  /// What the start was asked for with, by the options' names. A run resumes only from a start of the same.
-  public var settings: JSONObject = [:]
   /// Further fields of the model's `training`: where the weights came from.
   public var origin: JSONObject = [:]
   /// For the user: which tensors came from a file.

@@ -1,4 +1,5 @@
 import GXCore
+import GXMetrics
 import GXStream
 
 // What teachers say of pictures, to be learnt beside the labels (distillation; Hinton, Vinyals & Dean 2015): a network's
@@ -14,11 +15,15 @@ extension SoftLabels {
     var values: [Float] = []
     let wanted = Set(data.train.map(\.id))
     let reader = NDJSONReader(source)
-    while let row = try Self.next(reader) {
-      guard row["error"] == nil else { continue }
+    var rows = PredictionReader(classes: data.classes)
+    while let row = try reader.nextOrFail() {
+      if row.hasFailed { continue }
       do throws(GXError) {
-        guard let id = row["id"]?.stringValue ?? row["id"]?.text else { throw GXError("has no id") }
-        let probabilities = try Self.probabilities(row, data.classes)
+        guard let id = row.id else { throw GXError("has no id") }
+        let told = try rows.probabilities(of: row).map(Float.init)
+        guard !told.isEmpty else { throw GXError("has no probabilities") }
+        let sum = told.reduce(0, +)
+        let probabilities = told.map { $0 / sum }
         let hash = stableHash(id)
         guard wanted.contains(hash) else { continue }
         let place = places[hash] ?? values.count
@@ -29,7 +34,7 @@ extension SoftLabels {
           for (k, p) in probabilities.enumerated() { values[place + k] += p }
         }
       } catch {
-        throw error.at("\(source.name), line \(reader.line)")
+        throw error.at(reader.place)
       }
     }
     guard !places.isEmpty else { throw GXError("\(source.name): no row is of a picture to train on") }
@@ -41,30 +46,6 @@ extension SoftLabels {
     for (id, place) in places {
       digest &+= values[place..<place + classes].withUnsafeBytes { xxh64($0, seed: id) }
     }
-    self.init(
-      share: Float(share), labels: classes, places: places, values: values,
-      settings: ["distill": .string(hexDigits(digest)), "distill-weight": .float(Float(share))])
-  }
-
-  private static func next(_ reader: NDJSONReader) throws -> JSONObject? {
-    do { return try reader.next() } catch let bad as NDJSONReader.BadLine { throw bad.fault }
-  }
-
-  /// In the order of `classes`.
-  private static func probabilities(_ row: JSONObject, _ classes: [String]) throws(GXError) -> [Float] {
-    guard let object = row["probabilities"]?.objectValue else { throw GXError("has no probabilities") }
-    if let (stranger, _) = object.first(where: { !classes.contains($0.key) }) {
-      throw GXError("class '\(stranger)' is none of the labels (\(classes.joined(separator: ", ")))")
-    }
-    var values: [Float] = []
-    for name in classes {
-      guard let value = object[name]?.doubleValue, (0...1).contains(value) else {
-        throw GXError("probabilities.\(name): no number from 0 to 1")
-      }
-      values.append(Float(value))
-    }
-    let sum = values.reduce(0, +)
-    guard abs(sum - 1) < 0.01 else { throw GXError("probabilities are \(sum) in sum, not 1") }
-    return values.map { $0 / sum }
+    self.init(share: Float(share), labels: classes, places: places, values: values, digest: digest)
   }
 }

@@ -14,8 +14,9 @@ public final class Trainer {
   public let plan: TrainingPlan
   public let training: Dataset
   public let validation: Dataset
-  /// What the run was started with, as it is written to model and checkpoint.
-  public let settings: JSONObject
+  /// What the run was started with, by the names of gx-train's options. It goes into model and checkpoint, and a run goes
+  /// on only where it is the same.
+  let settings: JSONObject
 
   /// Epochs that are done, and steps of the one in work.
   public internal(set) var epoch = 0
@@ -54,12 +55,13 @@ public final class Trainer {
 
   /// - Parameters:
   ///   - validation: Where the `val` pictures are; `training` itself as a rule.
-  ///   - architecture: The graph's name, for the record.
+  ///   - settings: What the run was started with, by the names of gx-train's options (see `commandWords`). It goes into
+  ///     model and checkpoint; only a run of the same goes on from that.
   ///   - start: The weights to begin with, and what of them learns; nil is new weights that the seed draws.
   ///   - threads: For oneDNN; nil is all cores.
   /// - Throws: as `Dataset.checkTrainable`, and where a weighted class is not in the data.
   public init(
-    graph: Graph, architecture: String, start: Start? = nil, training: Dataset, validation: Dataset,
+    graph: Graph, settings: JSONObject = [:], start: Start? = nil, training: Dataset, validation: Dataset,
     plan: TrainingPlan, threads: Int?
   ) throws {
     let start = try start ?? Start(graph, seed: plan.seed)
@@ -71,10 +73,6 @@ public final class Trainer {
     var plan = plan
     plan.batch = min(plan.batch, training.train.count)
     self.plan = plan
-    var settings: JSONObject = ["arch": .string(architecture)]
-    settings.merge(plan.json)
-    settings.merge(training.soft?.settings ?? [:])
-    settings.merge(start.settings)
     self.settings = settings
     origin = start.origin
     plateau = plan.plateau

@@ -69,33 +69,6 @@ public struct TrainingPlan: Sendable {
     // Features have no places that could be moved about.
     augmentation = architecture == .linear ? nil : try! Augmentation(spec: Self.standardAugmentation)
   }
-
-  /// Every setting, by the name of gx-train's option.
-  public var json: JSONObject {
-    var fields: JSONObject = [
-      "epochs": .int(epochs), "batch": .int(batch), "seed": .number(String(seed)), "lr": .double(learningRate),
-      "optimizer": .string(rule.name),
-    ]
-    if case .sgd(let momentum, let nesterov) = rule {
-      fields["momentum"] = .double(momentum)
-      fields["nesterov"] = .bool(nesterov)
-    }
-    fields["schedule"] = .string(schedule.name)
-    fields["warmup"] = .double(warmup)
-    fields["weight-decay"] = .double(weightDecay)
-    fields["clip"] = clip.map(JSON.double) ?? .null
-    fields["ema"] = average.map(JSON.double) ?? .null
-    fields["label-smoothing"] = .double(labelSmoothing)
-    fields["mixup"] = .double(mixup)
-    fields["sam"] = sharpness.map(JSON.double)
-    fields["class-weights"] = .string(classWeights.text)
-    fields["finer"] = finer.map(JSON.string)
-    fields["augment"] = augmentation?.json ?? .null
-    fields["best"] = validates ? .string(criterion.rawValue) : .null
-    fields["patience"] = patience.map(JSON.int) ?? .null
-    fields["precision"] = .string(precision.rawValue)
-    return fields
-  }
 }
 
 /// The score by which the best epoch is chosen.
@@ -144,11 +117,13 @@ public enum ClassWeights: Equatable, Sendable {
     }
   }
 
-  var text: String {
+  /// What `init` reads.
+  public var text: String {
     switch self {
     case .none: "none"
     case .balanced: "balanced"
-    case .given(let weights): weights.sorted { $0.key < $1.key }.map { "\($0.key)=\($0.value)" }.joined(separator: ",")
+    case .given(let weights):
+      weights.sorted { $0.key < $1.key }.map { "\($0.key)=\(JSON.float($0.value).text)" }.joined(separator: ",")
     }
   }
 
@@ -162,7 +137,7 @@ public enum ClassWeights: Equatable, Sendable {
       for sample in samples { counts[Int(sample.label)] += 1 }
       return counts.map { Float(samples.count) / Float(classes.count * max($0, 1)) }
     case .given(let weights):
-      if let stranger = weights.keys.sorted().first(where: { !classes.contains($0) }) {
+      if let stranger = weights.keys.sorted().first(where: { !classes.contains(name: $0) }) {
         throw GXError("class '\(stranger)' has a weight, but is not in the data (\(classes.joined(separator: ", ")))")
       }
       return classes.map { weights[$0] ?? 1 }

@@ -27,7 +27,8 @@ public struct TransferPlan: Sendable, Equatable {
       }
     }
 
-    var text: String {
+    /// What `init` reads.
+    public var text: String {
       switch self {
       case .none: "none"
       case .lastBlocks(let count): String(count)
@@ -47,14 +48,6 @@ public struct TransferPlan: Sendable, Equatable {
   public var layerDecay = 1.0
 
   public init() {}
-
-  /// Every setting, by the name of gx-train's option.
-  var json: JSONObject {
-    [
-      "head-epochs": .int(headEpochs), "head-lr": .double(headRate), "head-views": .int(headViews),
-      "unfreeze": .string(unfreeze.text), "layer-decay": .double(layerDecay),
-    ]
-  }
 
   /// The training plan of the head alone.
   func headPlan(_ plan: TrainingPlan) -> TrainingPlan {
@@ -89,8 +82,6 @@ extension Start {
     }
     if !fit.lacking.isEmpty { warning = "\(lacks(fit.lacking)), which begin at random: \(fit.reasons(fit.lacking))" }
     rates = groups.rates(decay: plan.layerDecay)
-    settings = plan.json
-    settings["weights"] = .string(file.digest)
     origin = ["weights": .object(file.record(fit))]
     note = "\(file.name): \(fit.note)"
   }
@@ -108,12 +99,13 @@ public final class HeadPhase {
 
   /// Computes the features.
   /// - Parameters:
+  ///   - settings: As `Trainer`'s.
   ///   - plan: Of the whole run; its crop, targets, batch and criterion are the head's too.
   ///   - folder: Where the temporary file is; `$TMPDIR`, or `/var/tmp`, by default.
   ///   - advance: Told after each picture.
   public init(
-    _ transfer: TransferPlan, graph: Graph, architecture: String, start: Start, training: Dataset, validation: Dataset,
-    plan: TrainingPlan, threads: Int?, folder: String?, advance: () -> Void
+    _ transfer: TransferPlan, graph: Graph, settings: JSONObject = [:], start: Start, training: Dataset,
+    validation: Dataset, plan: TrainingPlan, threads: Int?, folder: String?, advance: () -> Void
   ) throws {
     (self.graph, self.start) = (graph, start)
     (ops, data) = (try plan.ops(of: training), dataRecord(training, validation))
@@ -129,7 +121,7 @@ public final class HeadPhase {
       crop: try plan.augmentation?.centreCrop, threads: threads ?? callers, folder: folder)
     let features = try cache.features(views: min(transfer.headViews, Dihedral.count(graph.input)), advance)
     trainer = try Trainer(
-      graph: head, architecture: architecture, start: headStart, training: features, validation: features,
+      graph: head, settings: settings, start: headStart, training: features, validation: features,
       plan: transfer.headPlan(plan), threads: 1)
   }
 
@@ -214,10 +206,9 @@ private struct FeatureCache {
         )
       } emit: { (item: Item, features: Result<Tensor, Error>) in
         number += 1
-        var meta: JSONObject = [
-          "id": .string(hexDigits(item.sample.id)), "copy": .int(Int(item.sample.copy) * item.views + item.view),
-          "label": .string(item.data.classes[Int(item.sample.label)]), "split": .string(item.split.rawValue),
-        ]
+        var meta = Row()
+        (meta.id, meta.copy) = (hexDigits(item.sample.id), Int(item.sample.copy) * item.views + item.view)
+        (meta.label, meta.split) = (item.data.classes[Int(item.sample.label)], item.split.rawValue)
         if item.split == .train, let finer = training.finer {
           meta[finer.field] = .string(finer.names[Int(item.sample.part)])
         }

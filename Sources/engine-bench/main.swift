@@ -18,8 +18,8 @@ let command = Command(
     for a round of at least that long; its mean time a step is answered with a JSON line.
     """,
   options: [
-    Option("precision", nil, "TYPE", "f32 or bf16 [f32]"),
-    Option("threads", "j", "N", "threads [all cores]"),
+    Option("compute", nil, "TYPE", "f32 or bf16 [f32]"),
+    .jobs.saying("threads [all cores]"),
     .profile,
   ],
   examples: ["yes 1 | head -n 5 | engine-bench train resnet18 160 16 --profile"])
@@ -31,8 +31,8 @@ command.main { arguments in
   let graph = try Architecture.named(arguments.operands[1], input: [size, size, 3], classes: 4)
   let network = try Network(
     graph: graph, batch: batch, training: arguments.operands[0] == "train",
-    precision: try arguments.choice("precision", Precision.self) ?? .f32,
-    threads: try arguments.int("threads", in: 1...256))
+    precision: try arguments.choice("compute", Precision.self) ?? .f32,
+    threads: try arguments[Option.jobs])
   var random = Random(seed: 0)
   try network.initialize(random: &random)
   for i in network.input.indices { network.input[i] = Float(random.uniform()) }

@@ -18,9 +18,9 @@ let command = Command(
     \(Augmentation.grammar)
     """,
   options: [
-    Option("copies", "n", "N", "changed copies of each record, in place of it [1]"),
+    Option("copies", nil, "N", "changed copies of each record, in place of it [1]"),
     Option("keep", "k", nil, "pass on the record itself too, before its copies"),
-    Option("split", nil, "A,B", "change only records of these splits; others pass, with the crop if there is one"),
+    .splits.saying("change only records of these splits; others pass, with the crop if there is one"),
     .seed,
   ] + Option.filter,
   examples: [
@@ -33,13 +33,13 @@ command.main { arguments in
   do { augmentation = try Augmentation(spec: arguments.operands[0]) } catch { throw UsageError("\(error)") }
   let copies = try arguments.int("copies", in: 1...100_000) ?? 1
   let keep = arguments.has("keep")
-  let splits = arguments.string("split").map { Set($0.split(separator: ",").map(String.init)) }
+  let splits = try arguments.splits()
   let seed = try arguments.seed()
   let crop = try augmentation.centreCrop
 
   return try RecordPipe(arguments).expand { record in
     let picture = try record.finitePixels()
-    let changes = splits.map { $0.contains(record.split ?? "") } ?? true
+    let changes = splits.map { $0.contains(Name(record.split ?? "")) } ?? true
     var results: [Record] = []
     if keep || !changes {
       var same = record
@@ -56,7 +56,7 @@ command.main { arguments in
       var random = Random(seed: seed, epoch: earlier, id: record.id, copy: number)
       var copy = record
       copy.key = Key.copy(base, number)
-      copy.meta["copy"] = .int(number)
+      copy.meta.copy = number
       copy.step(to: try augmentation.apply(picture, random: &random), op: augmentation.json)
       if let crop { copy.step(to: copy.tensor!, op: crop.json) }
       results.append(copy)

@@ -37,7 +37,7 @@ struct Report {
 
   /// For people.
   /// - Parameter records: What was fitted to, calibrated.
-  func table(_ calibration: Calibration, _ records: [Prediction]) -> String {
+  func table(_ calibration: Calibration, _ records: [LabelledPrediction]) -> String {
     var rows = [["", "before", "", "after", ""]]
     for (i, score) in sides[0].scores.named.enumerated() {
       rows.append(
@@ -55,7 +55,7 @@ struct Report {
     }
     if let abstention = calibration.abstention {
       let kept = records.filter { !abstention.isUncertain($0.probabilities[$0.predicted]) }
-      let right = kept.filter { $0.predicted == $0.truth }.count
+      let right = kept.count(where: \.isRight)
       text += "for a precision of \(abstention.precision): \(kept.count) are predicted, with a confidence of at least "
       text += "\(fixed(abstention.threshold, 4)), and \(right) of them right\n"
     }

@@ -61,24 +61,25 @@ command.main { arguments in
   return try arguments.count { tally in
     var model = try path.map { path throws in try Model(path: path) }
     let rows = try Rows(
-      paths: arguments.operands, label: arguments.string("label") ?? "label",
-      splits: arguments.string("split").map { Set($0.split(separator: ",").map(String.init)) },
+      paths: arguments.operands, RowSelection(arguments),
       classifier: model.map { ClassifierName([.init($0, $0.views)]) }, classes: model?.classes, &tally)
 
     let records = rows.records
     let scaling =
       try arguments.has("vector")
-      ? LogitScaling.vector(fitting: records, classes: rows.classes) : LogitScaling.temperature(fitting: records)
-    let calibrated = records.map { (probabilities: scaling.probabilities($0.logits), truth: $0.truth) }
-    let (before, after) = (predictions(records, .none), predictions(records, scaling))
+      ? LogitScaling.vector(fitting: records, classes: rows.classes)
+      : temperature(fitting: records, orNone: coverage != nil || precision != nil)
+    let before = records
+    let after = records.map { LabelledPrediction(logits: $0.logits, truth: $0.truth, scaling: scaling) }
     var calibration = Calibration(classes: rows.classes, scaling: scaling, classifier: rows.classifier)
     calibration.conformal = try coverage.map {
-      coverage throws in try ConformalSets(score: method ?? .lac, coverage: coverage, fitting: calibrated)
+      coverage throws in
+      try ConformalSets(score: method ?? .lac, coverage: coverage, fitting: after.map { ($0.probabilities, $0.truth) })
     }
     calibration.abstention = try precision.map { precision throws in
       try Abstention(
         precision: precision,
-        fitting: after.map { .init(confidence: $0.probabilities[$0.predicted], isRight: $0.predicted == $0.truth) })
+        fitting: after.map { .init(confidence: $0.probabilities[$0.predicted], isRight: $0.isRight) })
     }
     let report = Report(
       before: CalibrationSample(before), after: CalibrationSample(after), replicates: replicates, seed: seed)
@@ -97,11 +98,11 @@ command.main { arguments in
   }
 }
 
-func predictions(_ records: [LabelledLogits], _ scaling: LogitScaling) -> [Prediction] {
-  records.map { record in
-    let scaled = scaling.scaled(record.logits)
-    // The first of equals, as gx-infer has it.
-    let likeliest = scaled.indices.min { (scaled[$1], $0) < (scaled[$0], $1) }!
-    return Prediction(truth: record.truth, predicted: likeliest, probabilities: softmax(scaled))
+/// The best temperature; where there is none, an error, or 1 if that is not all that was asked for.
+func temperature(fitting records: [LabelledPrediction], orNone isOptional: Bool) throws -> LogitScaling {
+  do throws(GXError) { return try .temperature(fitting: records) } catch {
+    guard isOptional else { throw error }
+    Log.note("\(error); the temperature stays 1")
+    return .none
   }
 }

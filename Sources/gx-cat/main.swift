@@ -8,6 +8,9 @@ import GXCore
 import GXStream
 import Glibc
 
+let classes = ValueOption(
+  "classes", nil, "A,B", .list, "only records of these classes", formerly: "label")
+
 let command = Command(
   "gx-cat", "join tensor streams, select records, convert to and from one .npy",
   synopsis: "[FILE]... > OUT",
@@ -18,9 +21,8 @@ let command = Command(
     Labels, splits and ids are compared as text; several selections must all hold.
     """,
   options: [
-    Option("label", "l", "A,B", "only records with one of these labels"),
-    Option("split", nil, "A,B", "only records of these splits"),
-    Option("limit", "n", "N", "stop behind N records"),
+    classes, .splits,
+    Option("number", "n", "N", "stop behind so many records", formerly: "limit"),
     Option("drop-failed", nil, nil, "leave out records that carry an error"),
     Option("to", "t", "FORMAT", "tar, npy (one array; needs a file, all tensors alike) or ndjson (no tensors) [tar]"),
     Option("meta", nil, "FILE", "NDJSON with the fields of a .npy's rows, in order"),
@@ -35,10 +37,10 @@ let command = Command(
 enum Format: String, CaseIterable { case tar, npy, ndjson }
 
 command.main { arguments in
-  let labels = arguments.string("label").map { Set($0.split(separator: ",").map(String.init)) }
-  let splits = arguments.string("split").map { Set($0.split(separator: ",").map(String.init)) }
+  let labels = try arguments[classes].map { Set($0.map(Name.init)) }
+  let splits = try arguments.splits()
   let dropFailed = arguments.has("drop-failed")
-  let limit = try arguments.int("limit", in: 0...Int.max) ?? Int.max
+  let limit = try arguments.int("number", in: 0...Int.max) ?? Int.max
   let format = try arguments.choice("to", Format.self) ?? .tar
   return try arguments.run(binary: format != .ndjson) { output, tally in
     let write = try writer(format, to: output)
@@ -46,8 +48,8 @@ command.main { arguments in
       let next = try records(of: path, meta: arguments.string("meta"))
       while tally.records < limit {
         guard let record = try next() else { continue reading }
-        if let labels, !labels.contains(record.label ?? "") { continue }
-        if let splits, !splits.contains(record.split ?? "") { continue }
+        if let labels, !labels.contains(Name(record.label ?? "")) { continue }
+        if let splits, !splits.contains(Name(record.split ?? "")) { continue }
         if dropFailed && record.error != nil { continue }
         tally.add(failed: record.error != nil)
         try write(record)
@@ -72,9 +74,8 @@ func records(of path: String, meta: String?) throws -> () throws -> Record? {
     let number = rows.taken
     guard let tensor = try rows.next() else { return nil }
     guard let fields else { return Record(id: "\(base)-\(number)", tensor: tensor) }
-    guard let object = try fields.next() else { throw GXError("\(meta!): fewer lines than \(path) has rows") }
-    let id = object["id"]?.stringValue ?? "\(base)-\(number)"
-    var record = Record(id: id, meta: object, tensor: tensor)
+    guard let row = try fields.nextOrFail() else { throw GXError("\(meta!): fewer lines than \(path) has rows") }
+    var record = Record(id: row.id ?? "\(base)-\(number)", meta: row, tensor: tensor)
     if record.copy > 0 { record.key = Key.copy(record.key, record.copy) }
     return record
   }

@@ -8,7 +8,7 @@ func items(_ paths: [String]) -> () -> Item? {
   var rest = zip(Key.ids(paths: paths), paths).makeIterator()
   return {
     rest.next().map { id, path in
-      Item(record: Record(id: id, meta: ["id": .string(id), "path": .string(path)]), path: path)
+      Item(record: Record(id: id, meta: Row(id: id, path: path)), path: path)
     }
   }
 }
@@ -74,21 +74,21 @@ func manifestItems(_ rows: NDJSONReader, root: String?) -> () throws -> Item? {
   return {
     do {
       guard let row = try rows.next() else { return nil }
-      guard let path = row["path"]?.stringValue else {
-        var record = Record(id: Record(key: "line \(rows.line)", meta: row).id, meta: row)
+      guard let path = row.path else {
+        var record = Record(id: row.id ?? "line \(rows.line)", meta: row)
         if record.error == nil { record.fail("the manifest has no \"path\" in line \(rows.line)") }
         return Item(record: record)
       }
-      guard row["id"] != nil || given.isFree(Key.id(path: path), for: path) else {
+      guard row.id != nil || given.isFree(Key.id(path: path), for: path) else {
         var record = Record(id: path, meta: row)
         record.fail("another row's path gives the same id, \(Key.id(path: path)); let rows have ids, as gx-list's do")
         return Item(record: record)
       }
-      let id = row["id"] == nil ? Key.id(path: path) : Record(key: path, meta: row).id
+      let id = row.id ?? Key.id(path: path)
       let place = path.hasPrefix("/") || root == nil ? path : "\(root!)/\(path)"
       return Item(record: Record(id: id, meta: row), path: place)
     } catch let bad as NDJSONReader.BadLine {
-      var record = Record(id: "line \(rows.line)")
+      var record = Record(id: bad.row?.id ?? "line \(rows.line)", meta: bad.row ?? [:])
       record.fail(bad.fault.message)
       return Item(record: record)
     }

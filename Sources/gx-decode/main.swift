@@ -66,7 +66,7 @@ command.main { arguments in
     } else {
       throw GXError("the record has no picture")
     }
-    record.meta["ops"] = []
+    record.meta.ops = []
   } catch {
     Log.error("\(record.id): \(error)")
     record.fail("\(error)")
@@ -91,5 +91,5 @@ func takeClass(_ record: inout Record) {
     String(decoding: UnsafeRawBufferPointer(start: data.base, count: min(data.count, 1024)), as: UTF8.self)
   }
   let trimmed = text.drop { $0.isWhitespace }.prefix { !$0.isNewline }
-  record.meta["label"] = .string(String(trimmed))
+  record.meta.label = String(trimmed)
 }

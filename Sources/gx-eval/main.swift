@@ -16,7 +16,8 @@ let command = Command(
     precision, recall and F1 of each class, and the confusion matrix. A row without a prediction counts as its
     likeliest class.
 
-    Rows that carry an error are counted as failed, rows without a label are counted and left out. Calibration is
+    Rows that carry an error, or a label that is none of the classes that the rows' probabilities are of, are counted as
+    failed; rows without a label are counted and left out. Calibration is
     scored where every row has probabilities. So is what answering only the most confident would be worth: the
     accuracy at 90 and 80 % coverage, and the area under the risk-coverage curve (AURC). Rows that abstain
     ("prediction": null, "reason": "uncertain") count in the coverage; the other scores are of those that were
@@ -42,7 +43,7 @@ let command = Command(
     Option("json", nil, nil, "one JSON object instead of the tables"),
     .truth, .rowSplits,
     Option("group", "g", "FIELD", "tell the scores by this field's values too"),
-    Option("compare", "c", "OTHER", "compare with the predictions of this file"),
+    Option("compare", nil, "OTHER", "compare with the predictions of this file"),
     Option("suspects", nil, nil, "write the labels that are probably wrong instead, the worst first"),
     .bootstrap, .seed, .output, .maxErrors,
   ],
@@ -56,13 +57,13 @@ let command = Command(
 command.main { arguments in
   let replicates = try arguments.bootstrap()
   let seed = try arguments.seed()
-  let label = arguments.string("label") ?? "label"
-  let splits = arguments.string("split").map { Set($0.split(separator: ",").map(String.init)) }
+  let selection = try RowSelection(arguments)
+  let label = selection.label
   let other = arguments.string("compare")
   return try arguments.run { output, tally in
-    func read(_ paths: [String], _ add: (JSONObject) throws(GXError) -> Void) throws {
+    func read(_ paths: [String], _ add: (Row) throws(GXError) -> PredictionReader.Reading) throws {
       for path in paths {
-        try forEachRow(of: path, &tally, where: { splits?.contains($0["split"]?.nameValue ?? "") ?? true }, add)
+        try forEachRow(of: path, &tally, selected: selection) { row throws(GXError) in try add(row).isGood }
       }
     }
     let paths = arguments.operands.isEmpty ? ["-"] : arguments.operands
@@ -72,10 +73,12 @@ command.main { arguments in
       }
       var audit = LabelAudit(label: label)
       try read(paths) { row throws(GXError) in try audit.add(row) }
+      if let message = audit.unknownMessage { Log.error(message) }
       return try write(audit, label, output)
     }
     var board = Scoreboard(label: label, group: arguments.string("group"), compares: other != nil)
     try read(paths) { row throws(GXError) in try board.add(row) }
+    if let message = board.unknownMessage { Log.error(message) }
     if board.unlabelled > 0 { Log.note("\(board.unlabelled) of \(tally.records) rows have no \(label)") }
     guard board.evaluation.records > 0 else {
       throw GXError("no row of \(tally.records) has both a \(label) and a prediction")
@@ -91,6 +94,7 @@ command.main { arguments in
     if let other {
       var otherBoard = Scoreboard(label: label, compares: true)
       try read([other]) { row throws(GXError) in try otherBoard.add(row) }
+      if let message = otherBoard.unknownMessage { Log.error("\(other): \(message)") }
       do throws(GXError) {
         comparison = try Comparison(board, otherBoard, replicates: replicates, seed: seed)
       } catch { throw error.at("--compare \(other)") }

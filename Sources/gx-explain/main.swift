@@ -33,15 +33,15 @@ let command = Command(
     """,
   options: [
     Option("model", "m", "MODEL", "a model that gx-train wrote [the one in the box]"),
-    Option("class", "c", "NAME", "the class to look for evidence of [what each picture is classified as]"),
-    Option("method", nil, "WHAT", "gradcam, hirescam or occlusion [gradcam]"),
+    Option("class", nil, "NAME", "the class to look for evidence of [what each picture is classified as]"),
+    Option("method", nil, "NAME", "gradcam, hirescam or occlusion [gradcam]"),
     Option("node", nil, "NAME", "of gradcam and hirescam: look at this node of the graph [the last feature map]"),
     Option(
       "patch", nil, "PIXELS",
       "of occlusion: the side of the square that covers, in the model's pixels [a fifth of the shorter side]"),
     Option("stride", nil, "PIXELS", "of occlusion: the step from one place to the next [half of the patch]"),
     Option("overlay", nil, "FOLDER", "write FOLDER/KEY.png, the map over the picture, and gx-infer's rows to stdout"),
-    Option("tar", "t", nil, "write a tar of such PNGs instead of tensors"),
+    Option("tar", nil, nil, "write a tar of such PNGs instead of tensors"),
     Option(
       "assume-ops", nil, "WHAT",
       "count records without \"ops\" as prepared like the training pictures (all), or as merely decoded (none)"),
@@ -89,7 +89,7 @@ command.main { arguments in
     return { record in
       let row = overlaid(record, in: folder)
       try writer.write(row)
-      return row["error"] != nil
+      return row.hasFailed
     }
   }
 }
@@ -128,9 +128,7 @@ func explained(
     let explanation = try explainer.explain(picture, after: steps, class: name)
     let (map, peak) = try explanation.spread(over: picture, after: steps)
     let method = explainer.method.name
-    var row = Row(result.meta)
-    explanation.prediction.write(to: &row)
-    result.meta = row.fields
+    explanation.prediction.write(to: &result.meta)
     var all = result.meta["explained"]?.objectValue ?? [:]
     all[method] = [
       "class": .string(explanation.explained), "node": .string(explainer.node), "peak": .float(peak),
@@ -143,7 +141,7 @@ func explained(
     }
     let shown = try explainer.shown(picture, before: steps)
     let png = try Image.encodePNG(Image.overlay(map, over: shown, opacity: Image.overlayOpacity))
-    result.meta["ops"] = nil  // they are not what was done to the PNG
+    result.meta.ops = nil  // they are not what was done to the PNG
     (result.tensor, result.extras, result.files) = (nil, [], [("png", Storage(png))])
   } catch {
     Log.error("\(record.id): \(error)")
@@ -153,9 +151,9 @@ func explained(
 }
 
 /// Writes a record's PNG into `folder`, and gives its row.
-func overlaid(_ record: Record, in folder: String) -> JSONObject {
+func overlaid(_ record: Record, in folder: String) -> Row {
   var record = record
-  record.meta["ops"] = nil
+  record.meta.ops = nil
   guard record.error == nil else { return record.meta }
   do {
     let path = "\(folder)/\(record.key).png"

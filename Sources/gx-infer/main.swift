@@ -38,15 +38,15 @@ let command = Command(
   options: [
     Option("model", "m", "MODEL", "a model that gx-train wrote [the one in the box]; of several, the mean counts"),
     Option(
-      "logits", "l", nil,
+      "logits", nil, nil,
       "add logits by class, before calibration (of several models or views the logarithm of the mean probabilities), "
         + "and \"classifier\", the models' digests and views: what gx-calibrate needs"),
     Option(
       "tta", nil, "WHAT",
       "average the probabilities over each picture's flips and quarter turns (dihedral), over N turns by angles "
         + "360/N degrees apart (rotations:N; bilinear, edges mirrored), or do not (none) [as the model says]"),
-    Option("calibration", "c", "FILE", "use this calibration, or with 'none' not even the model's [the model's]"),
-    Option("features", "f", nil, "write features instead of predictions"),
+    Option("calibration", nil, "FILE", "use this calibration, or with 'none' not even the model's [the model's]"),
+    Option("features", nil, nil, "write features instead of predictions"),
     Option("node", nil, "NAME", "of --features: the value of this node of the graph [what enters the last layer]"),
     Option(
       "assume-ops", nil, "WHAT",
@@ -105,14 +105,14 @@ command.main { arguments in
   let name = arguments.has("logits") ? ensemble.name.text : nil
   return try RecordPipe(arguments).run(reader, binary: false) { record in
     let row = try ensemble.row(of: record, logitsOf: name)
-    if record.error == nil, let error = row["error"]?.stringValue { Log.error("\(record.id): \(error)") }
+    if record.error == nil, let error = row.error { Log.error("\(record.id): \(error)") }
     return row
   } into: { output in
     let writer = output.rows()
     output.atEnd { if let table = ensemble.profileTable { Log.table(table) } }
     return { row in
       try writer.write(row)
-      return row["error"] != nil
+      return row.hasFailed
     }
   }
 }

@@ -15,41 +15,56 @@ struct LabelTable {
 
   let path: String
   private(set) var rows: [Row] = []
+  /// What was taken for what, for people.
+  private(set) var notes: [String] = []
 
   private static let nameColumns = [
-    "path", "filepath", "file_path", "file", "filename", "file_name", "image", "image_path", "image_name", "img",
-    "galaxyid", "galaxy_id", "image_id", "asset_id", "dr7objid", "objid", "objname", "name", "id",
+    "path", "filepath", "file_path", "file_loc", "png_loc", "file", "filename", "file_name", "image", "image_path",
+    "image_name", "img", "galaxyid", "galaxy_id", "image_id", "asset_id", "id_str", "subject_id", "iauname", "iau_name",
+    "dr7objid", "dr7_id", "dr8objid", "dr8_id", "objid", "obj_id", "object_id", "objectid", "specobjid", "source_id",
+    "sourceid", "targetid", "target_id", "objname", "object", "galaxy", "name", "id",
   ]
   private static let labelColumns = ["label", "class", "category", "morphology", "target", "type"]
   private static let splitColumns = ["split", "subset", "set"]
-  /// Fields of a record that mean something of their own; a column of such a name becomes `csv_NAME`.
-  private static let reserved: Set = ["id", "path", "label", "split", "ops", "copy", "error"]
 
-  /// - Throws: `UsageError` where a column that was asked for is not there, `GXError` where the file is no CSV.
+  /// - Throws: `UsageError` where a column that was asked for is not there, or which is meant can't be told; `GXError`
+  ///   where the file is no CSV.
   init(path: String, _ arguments: Arguments, map: LabelMap) throws {
     self.path = path
     let reader = CSVReader(try ByteSource.open(path))
     guard let first = try reader.next() else { throw GXError("\(path): no rows") }
-    let lower = first.map { $0.trimmingSpace.lowercased() }
+    let lower = first.map { Cell.trimmed($0).lowercased() }
     let asked = ["path-column", "label-column", "split-column"].compactMap { arguments.string($0)?.lowercased() }
     let known = Self.nameColumns + Self.labelColumns + asked.filter { Int($0) == nil }
     let hasHeader =
-      arguments.has("header") || (!arguments.has("no-header") && lower.contains { known.contains($0) })
+      arguments.has("header") || (!arguments.has("no-header") && lower.contains { known.contains(name: $0) })
     let header = first.enumerated().map { i, text in
-      hasHeader && !text.trimmingSpace.isEmpty ? text.trimmingSpace : "column\(i + 1)"
+      let name = Cell.trimmed(text)
+      return hasHeader && !name.isEmpty ? name : "column\(i + 1)"
     }
 
+    /// The only column of this name, of any case where none is exactly so.
+    func place(_ name: String, _ option: String) throws -> Int? {
+      let exact = header.indices.filter { header[$0].hasSameBytes(as: name) }
+      let found = exact.isEmpty ? lower.indices.filter { lower[$0].hasSameBytes(as: name.lowercased()) } : exact
+      guard found.count <= 1 else {
+        let places = found.map { String($0 + 1) }.joined(separator: " and ")
+        throw UsageError("\(path): columns \(places) are both called '\(header[found[0]])'; --\(option) N says which")
+      }
+      return found.first
+    }
     func column(_ option: String, _ candidates: [String], otherwise: Int?) throws -> Int? {
       guard let text = arguments.string(option) else {
-        let named = candidates.lazy.compactMap { lower.firstIndex(of: $0) }.first
-        return hasHeader ? named ?? otherwise : otherwise
+        guard hasHeader else { return otherwise }
+        for name in candidates { if let found = try place(name, option) { return found } }
+        return otherwise
       }
-      if hasHeader, let found = header.firstIndex(of: text) ?? lower.firstIndex(of: text.lowercased()) { return found }
+      if hasHeader, let found = try place(text, option) { return found }
       if let number = Int(text), first.indices.contains(number - 1) { return number - 1 }
       throw UsageError("--\(option): \(path) has no column '\(text)'; it has \(header.joined(separator: ", "))")
     }
     let nameColumn = try column("path-column", Self.nameColumns, otherwise: 0)!
-    let scored = map.columns(in: header)
+    let scored = try map.columns(in: header, path)
     let second = header.indices.contains(1) && nameColumn == 0 && !(hasHeader && header.count > 2) ? 1 : nil
     let labelColumn = try column("label-column", Self.labelColumns, otherwise: scored.isEmpty ? second : nil)
     guard labelColumn != nil || !scored.isEmpty else {
@@ -57,120 +72,55 @@ struct LabelTable {
     }
     let splitColumn = try column("split-column", Self.splitColumns, otherwise: nil)
     let special = [nameColumn, labelColumn, splitColumn]
+    let labels = labelColumn.map { "'\(header[$0])'" } ?? "the highest of \(scored.map(\.name).joined(separator: ", "))"
+    notes.append(
+      "\(path): pictures by '\(header[nameColumn])', labels by \(labels)"
+        + (splitColumn.map { ", splits by '\(header[$0])'" } ?? "") + (hasHeader ? "" : "; no row of names"))
+    var others: [(place: Int, field: String)] = []
+    for i in header.indices where !special.contains(i) {
+      let isReserved = GXStream.Row.Field.ofEveryRow.contains { $0.rawValue.hasSameBytes(as: header[i]) }
+      let field = isReserved ? "csv_" + header[i] : header[i]
+      if others.contains(where: { $0.field.hasSameBytes(as: field) }) {
+        notes.append("\(path): there are several columns '\(header[i])'; the first is taken")
+      } else {
+        others.append((i, field))
+      }
+    }
 
+    var missing: [Name: Int] = [:]
+    func labelled(_ text: String) -> String? {
+      let name = Cell.name(text)
+      guard Cell.isMissing(name), !map.names(name) else { return name }
+      if !name.isEmpty { missing[Name(name), default: 0] += 1 }
+      return nil
+    }
     var fields = hasHeader ? try reader.next() : first
     while let row = fields {
       guard row.count == header.count else {
         throw GXError("\(path), line \(reader.line): \(row.count) fields, line 1 has \(header.count)")
       }
       var extra = JSONObject()
-      for (i, text) in row.enumerated() where !special.contains(i) {
-        extra[Self.reserved.contains(header[i]) ? "csv_" + header[i] : header[i]] = .parsed(text)
-      }
-      let label = try labelColumn.map { row[$0].trimmingSpace } ?? map.highest(of: scored, in: row, reader.line, path)
+      for (i, field) in others { extra[field] = Cell.json(row[i]) }
+      let label = try labelColumn.map { labelled(row[$0]) } ?? map.highest(of: scored, in: row, reader.line, path)
+      let split = splitColumn.map { Cell.name(row[$0]) }
       rows.append(
         Row(
-          line: reader.line, name: row[nameColumn].trimmingSpace, label: label?.isEmpty == false ? label : nil,
-          split: splitColumn.flatMap { row[$0].trimmingSpace.isEmpty ? nil : row[$0].trimmingSpace }, extra: extra))
+          line: reader.line, name: Cell.trimmed(row[nameColumn]), label: label,
+          split: split.flatMap { Cell.isMissing($0) ? nil : $0 }, extra: extra))
       fields = try reader.next()
     }
-  }
-}
-
-/// `--map FROM=TO,…` and `--classes`: which labels there are, and what they are called.
-struct LabelMap {
-  private var names: [String: String] = [:]
-  private var known: [String]?
-
-  /// - Throws: `UsageError` where a part of `map` is not like FROM=TO.
-  init(map: String?, classes: String?) throws {
-    for part in map?.split(separator: ",") ?? [] {
-      guard let equals = part.firstIndex(of: "="), equals != part.startIndex, part.last != "=" else {
-        throw UsageError("--map: '\(part)' is not like FROM=TO")
-      }
-      names[String(part[..<equals])] = String(part[part.index(after: equals)...])
+    if !missing.isEmpty {
+      let words = missing.sorted { $0.key < $1.key }.map { "'\($0.key)' (\($0.value))" }.joined(separator: ", ")
+      notes.append("\(path): \(words) counts as no label; --classes or --map makes a class of such a word")
     }
-    known = classes?.split(separator: ",").map(String.init)
-  }
-
-  /// The label that `text` stands for.
-  /// - Throws: where classes are known and it is none of them.
-  func label(_ text: String?) throws(GXError) -> String? {
-    let label = text.map { names[$0] ?? $0 }
-    guard let known else { return label }
-    guard let label else { throw GXError("has no label") }
-    guard known.contains(label) else {
-      throw GXError("label '\(label)' is none of \(known.joined(separator: ", "))")
+    guard let labelColumn, !arguments.has("label-column") else { return }
+    let allowed: Cell.Classes =
+      !hasHeader ? .small : Self.labelColumns.contains(name: lower[labelColumn]) ? .whole : .none
+    if let odd = Cell.oddNumber(among: rows.map(\.label), allowed) {
+      throw UsageError(
+        "--labels: column '\(header[labelColumn])' of \(path) holds numbers such as \(odd): votes, measurements or ids? "
+          + "--label-column \(labelColumn + 1) takes them for labels, --map COLUMN=LABEL,… takes columns of votes"
+          + (hasHeader ? "" : ", --header takes the first row for names"))
     }
-    return label
-  }
-
-  /// Columns that the map names: votes or probabilities of a class each.
-  func columns(in header: [String]) -> [(place: Int, name: String)] {
-    header.enumerated().filter { names[$0.element] != nil }.map { ($0.offset, $0.element) }
-  }
-
-  /// The name of the column with the highest number.
-  func highest(of columns: [(place: Int, name: String)], in row: [String], _ line: Int, _ path: String) throws
-    -> String?
-  {
-    var best: (name: String, value: Double)?
-    for (place, name) in columns {
-      guard let value = Double(row[place].trimmingSpace), value.isFinite else {
-        throw GXError("\(path), line \(line): \(name): '\(row[place])' is not a number")
-      }
-      if value > best?.value ?? 0 { best = (name, value) }
-    }
-    return best?.name
-  }
-}
-
-/// Finds the picture that a row means: by path from the label file's folder or a folder that was given,
-/// else by file name, with or without extension, if only one picture has it.
-struct PictureIndex {
-  private var byPath: [String: Int] = [:]
-  private var byName: [String: [Int]] = [:]
-  private let folders: [String]
-
-  init(_ pictures: [Picture], folders: [String]) {
-    self.folders = folders
-    for (i, picture) in pictures.enumerated() {
-      byPath[picture.canonical] = i
-      let file = Files.lastPart(picture.relative)
-      for name in Set([picture.relative, Key.id(path: picture.relative), file, Key.id(path: file)]) {
-        byName[name, default: []].append(i)
-      }
-    }
-  }
-
-  /// The places of the pictures that `name` may mean: none, one, or too many.
-  func places(of name: String) -> [Int] {
-    for folder in folders { if let found = byPath[Files.join(folder, name)] { return [found] } }
-    return byName[name] ?? byName[Files.lastPart(name)] ?? []
-  }
-
-  /// Whether `name` is that of a file which exists, though it was not asked for.
-  func existsElsewhere(_ name: String) -> Bool {
-    folders.contains { folder in
-      ([""] + Files.extensions.map { "." + $0 }).contains { Files.exists(Files.join(folder, name) + $0) }
-    }
-  }
-}
-
-extension JSON {
-  /// A number where the text is one as JSON writes it, so that nothing of it is lost; else the text.
-  fileprivate static func parsed(_ text: String) -> JSON {
-    guard text.utf8.first.map({ $0 == UInt8(ascii: "-") || ($0 >= 0x30 && $0 <= 0x39) }) == true,
-      let value = try? JSON(parsing: text), case .number(let digits) = value, digits == text
-    else { return .string(text) }
-    return value
-  }
-}
-
-extension String {
-  fileprivate var trimmingSpace: String {
-    let isSpace: (Character) -> Bool = { $0 == " " || $0 == "\t" }
-    let front = drop(while: isSpace)
-    return String(front.reversed().drop(while: isSpace).reversed())
   }
 }

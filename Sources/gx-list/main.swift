@@ -26,11 +26,11 @@ let command = Command(
     whenever it is run; a split that the CSV gives is kept.
     """,
   options: [
-    Option("labels", "l", "CSV", "take labels from this file"),
-    Option("class-per-folder", "c", nil, "take each picture's folder's name as its label"),
-    Option("map", "m", "A=B,...", "rename labels"),
+    Option("labels", nil, "CSV", "take labels from this file"),
+    Option("class-per-folder", nil, nil, "take each picture's folder's name as its label"),
+    Option("map", nil, "A=B,...", "rename labels"),
     Option("classes", nil, "A,B", "the only labels there are; any other is an error"),
-    Option("split", nil, "A:B:C", "share out to train, val and test, such as 70:15:15"),
+    .shares,
     .seed,
     Option("path-column", nil, "NAME|N", "the CSV's column that names the picture"),
     Option("label-column", nil, "NAME|N", "the CSV's column that holds the label"),
@@ -41,8 +41,8 @@ let command = Command(
   ],
   examples: [
     "gx-list images/ --labels labels.csv > manifest.ndjson",
-    "gx-list images/ --labels train_label.csv --map Class1=elliptical,Class2=spiral --split 70:15:15",
-    "gx-list photos/ --class-per-folder --split 80:20 | gx-decode > photos.tar",
+    "gx-list images/ --labels train_label.csv --map Class1=elliptical,Class2=spiral --shares 70:15:15",
+    "gx-list photos/ --class-per-folder --shares 80:20 | gx-decode > photos.tar",
   ])
 
 command.main { arguments in
@@ -51,15 +51,17 @@ command.main { arguments in
   }
   if arguments.operands.isEmpty && !arguments.has("labels") { throw UsageError("no FILE or FOLDER, and no --labels") }
   let map = try LabelMap(map: arguments.string("map"), classes: arguments.string("classes"))
-  let shares = try arguments.string("split").map(SplitShares.init)
+  let shares = try arguments[Option.shares]
   let seed = try arguments.seed()
   let table = try arguments.string("labels").map { try LabelTable(path: $0, arguments, map: map) }
+  for note in table?.notes ?? [] { Log.note(note) }
   let pictures = try Files.pictures(arguments.operands)
   var entries = ids(of: pictures, single: arguments.operands.count == 1)
   if let table {
     let folder = Files.folder(of: table.path)
     if arguments.operands.isEmpty {
       entries = table.rows.map { Entry($0, in: folder) }
+      tellApart(&entries, table)
       refuseRepeats(in: &entries, table)
     } else {
       label(&entries, of: pictures, by: table, in: [folder] + arguments.operands)
@@ -77,62 +79,25 @@ command.main { arguments in
     let writer = output.rows()
     for entry in entries {
       tally.add(entry.path, error: entry.error)
-      try writer.write(entry.json)
+      try writer.write(entry.row)
     }
     if entries.isEmpty { Log.note("no pictures (\(Files.extensions.joined(separator: ", "))) found") }
   }
 }
 
-/// One row of the manifest.
-struct Entry {
-  var id: String
-  var path: String
-  var label: String?
-  var split: String?
-  var extra: JSONObject = [:]
-  var error: String?
-
-  var json: JSONObject {
-    var object: JSONObject = ["id": .string(id), "path": .string(path)]
-    if let label { object["label"] = .string(label) }
-    if let split { object["split"] = .string(split) }
-    object.merge(extra)
-    if let error { object["error"] = .string(error) }
-    return object
-  }
-
-  mutating func take(_ row: LabelTable.Row) { (label, split, extra) = (row.label, row.split, row.extra) }
-
-  mutating func setLabelFromFolder() {
-    let folder = Files.lastPart(Files.folder(of: path))
-    label = folder.isEmpty || folder == ".." ? Files.lastPart(Files.canonical(Files.folder(of: path))) : folder
-  }
-
-  mutating func rename(with map: LabelMap, required: Bool) {
-    guard error == nil, label != nil || required else { return }
-    do throws(GXError) { label = try map.label(label) } catch { self.error = error.message }
-  }
-}
-
-extension Entry {
-  /// The picture of a row of the label file, which stands in `folder`.
-  init(_ row: LabelTable.Row, in folder: String) {
-    let base = folder.isEmpty || row.name.hasPrefix("/") ? row.name : folder + (folder == "/" ? "" : "/") + row.name
-    let found = ([""] + Files.extensions.map { "." + $0 }).first { Files.exists(base + $0) }
-    id = found == "" || (found == nil && Files.isPicture(row.name)) ? Key.id(path: row.name) : row.name
-    path = base + (found ?? "")
-    take(row)
-    if row.name.isEmpty { error = "line \(row.line) of the label file names no picture" }
-    if found == nil { error = error ?? "line \(row.line) of the label file: no such file" }
-  }
+/// Gives rows about different files, whose names without extension are the same, their whole names as ids.
+func tellApart(_ entries: inout [Entry], _ table: LabelTable) {
+  var paths: [Name: Set<Name>] = [:]
+  for entry in entries { paths[Name(entry.id), default: []].insert(Name(entry.path)) }
+  for i in entries.indices where paths[Name(entries[i].id)]!.count > 1 { entries[i].id = table.rows[i].name }
 }
 
 /// Where two rows are about one picture, neither can be believed.
 func refuseRepeats(in entries: inout [Entry], _ table: LabelTable) {
-  var places: [String: Int] = [:]
+  var places: [Name: Int] = [:]
   for i in entries.indices {
-    guard let first = places[entries[i].path] else {
-      places[entries[i].path] = i
+    guard let first = places[Name(entries[i].path)] else {
+      places[Name(entries[i].path)] = i
       continue
     }
     let lines = "lines \(table.rows[first].line) and \(table.rows[i].line)"
@@ -173,9 +138,9 @@ func label(_ entries: inout [Entry], of pictures: [Picture], by table: LabelTabl
 
 /// Shares out what has no split yet: in each label, in the order of the ids' hashes.
 func share(_ entries: inout [Entry], _ shares: SplitShares, seed: UInt64) {
-  var groups: [String: [(hash: UInt64, place: Int)]] = [:]
+  var groups: [Name: [(hash: UInt64, place: Int)]] = [:]
   for (i, entry) in entries.enumerated() where entry.split == nil && entry.error == nil {
-    groups[entry.label ?? "", default: []].append((stableHash(entry.id, seed: seed), i))
+    groups[Name(entry.label ?? ""), default: []].append((stableHash(entry.id, seed: seed), i))
   }
   for group in groups.values {
     for (rank, one) in group.sorted(by: { ($0.hash, $0.place) < ($1.hash, $1.place) }).enumerated() {

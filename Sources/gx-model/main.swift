@@ -10,7 +10,7 @@ import GXStream
 
 let command = Command(
   "gx-model", "show a model's card, or set what stands in it",
-  synopsis: "show [--json] [MODEL]\n       gx-model [OPTION]... set -o OUT [MODEL]",
+  synopsis: "show [--json] [MODEL]\n       gx-model [OPTION]... set -o FILE [MODEL]",
   about: """
     show prints what is known of a model: its classes, the pictures it takes and how they are prepared, its size, what
     it was trained on and with, its calibration, scores, limits and attribution, and its graph node by node.
@@ -22,7 +22,7 @@ let command = Command(
     """,
   options: [
     Option("json", nil, nil, "of show: one JSON object"),
-    Option("output", "o", "OUT", "of set: the model; appears only when it is whole (required)"),
+    .output.saying("of set: the model; appears only when it is whole (required)"),
     Option("name", nil, "TEXT", "set the model's name"),
     Option("about", nil, "TEXT", "set what it is and what for"),
     Option("limits", nil, "TEXT", "set what it cannot do"),
@@ -52,7 +52,7 @@ command.main { arguments in
     try show(Model(path: path), asJSON: arguments.has("json"))
   case "set":
     if arguments.has("json") { throw UsageError("--json is for show") }
-    guard let output = arguments.string("output") else { throw UsageError("-o OUT is missing") }
+    guard let output = arguments.string("output") else { throw UsageError("-o FILE is missing") }
     let views = try arguments.value("tta", Views.grammar, Views.init(rawValue:))
     var model = try Model(path: path)
     model.views = views ?? model.views

@@ -26,19 +26,18 @@ func follow(_ path: String, _ arguments: Arguments, _ canvas: Canvas) throws -> 
   }
 
   return try arguments.count { tally in
-    var size = Terminal.size
+    var (size, number) = (Terminal.size, 0)
     while Signals.interrupted == nil {
       let news = try input.wait(seconds: 0.25)
-      if news.isAnew { log = TrainingLog() }
+      if news.isAnew { (log, number) = (TrainingLog(), 0) }
       for line in news.lines {
+        number += 1
         do throws(GXError) {
-          guard case .object(let row) = try JSON(parsing: String(decoding: line, as: UTF8.self)) else {
-            throw GXError("not a JSON object")
-          }
+          guard let row = try JSONObject(line: line, isFirst: number == 1) else { continue }
           try log.add(row)
           tally.add(failed: false)
         } catch {
-          Log.error("\(input.name): \(error)")
+          Log.error("\(error.at("\(input.name), line \(number)"))")
           tally.add(failed: true)
         }
       }

@@ -2,25 +2,21 @@ import GXCommand
 import GXCore
 import GXMetrics
 import GXPlot
+import GXStream
 
 /// The rows that are to be drawn, and what charts are made of them.
 struct Rows {
   let paths: [String]
-  let splits: Set<String>?
-  /// The field that holds the truth.
-  let label: String
+  let selection: RowSelection
+  private var label: String { selection.label }
 
-  init(_ arguments: Arguments, _ paths: [String]) {
+  init(_ arguments: Arguments, _ paths: [String]) throws {
     self.paths = paths
-    splits = arguments.string("split").map { Set($0.split(separator: ",").map(String.init)) }
-    label = arguments.string("label") ?? "label"
+    selection = try RowSelection(arguments)
   }
 
-  private func read(_ tally: inout Tally, _ body: (JSONObject) throws(GXError) -> Void) throws {
-    for path in paths {
-      try forEachRow(
-        of: path, &tally, where: { [splits] in splits?.contains($0["split"]?.nameValue ?? "") ?? true }, body)
-    }
+  private func read(_ tally: inout Tally, _ body: (Row) throws(GXError) -> Bool) throws {
+    for path in paths { try forEachRow(of: path, &tally, selected: selection, body) }
   }
 
   private func note(_ count: Int, _ what: String, _ tally: Tally) {
@@ -34,7 +30,10 @@ struct Rows {
 
   func log(_ tally: inout Tally) throws -> TrainingLog {
     var log = TrainingLog()
-    try read(&tally) { row throws(GXError) in try log.add(row) }
+    try read(&tally) { row throws(GXError) in
+      try log.add(row.fields)
+      return true
+    }
     guard !log.epochs.isEmpty else { throw nothing("is an epoch's", tally) }
     return log
   }
@@ -42,11 +41,12 @@ struct Rows {
   func counts(_ tally: inout Tally) throws -> ClassCounts {
     var (counts, unlabelled) = (ClassCounts(), 0)
     try read(&tally) { [label] row throws(GXError) in
-      guard let name = row[label]?.nameValue else {
+      if let name = try row.name(in: label) {
+        try counts.add(class: name, split: row.split ?? "")
+      } else {
         unlabelled += 1
-        return
       }
-      try counts.add(class: name, split: row["split"]?.nameValue ?? "")
+      return true
     }
     note(unlabelled, "have no \(label)", tally)
     guard counts.total > 0 else { throw nothing("has a \(label)", tally) }
@@ -55,8 +55,9 @@ struct Rows {
 
   /// A chart of predictions.
   func chart(_ kind: Kind, _ tally: inout Tally) throws -> any Chart {
-    var table = PredictionTable(ranks: kind == .roc || kind == .pr)
-    try read(&tally) { [label] row throws(GXError) in try table.add(PredictionRow(row, label: label)) }
+    var table = PredictionTable(label: label, ranks: kind == .roc || kind == .pr)
+    try read(&tally) { row throws(GXError) in try table.add(row).isGood }
+    if let message = table.unknownMessage { Log.error(message) }
     note(table.unlabelled, "have no \(label)", tally)
     note(table.abstained, "abstain", tally)
     if kind == .confusion {

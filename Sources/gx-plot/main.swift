@@ -30,11 +30,12 @@ let command = Command(
     coverage holds 9 bytes a row, roc and pr 8 bytes a row and class.
     """,
   options: [
-    Option("format", "f", "svg|png|text", "what to write [as -o's name ends; text without -o]"),
+    Option("format", "f", "FORMAT", "svg, png or text [as -o's name ends; text without -o]"),
     Option(
-      "size", nil, "WxH", "width and height: pixels of PNG [1600x1000], units of SVG [800x500], characters of text"),
+      "size", nil, "SIZE",
+      "WxH, width and height: pixels of PNG [1600x1000], units of SVG [800x500], characters of text"),
     Option("theme", nil, "light|dark", "colours [light; of text dark]"),
-    Option("title", "t", "TEXT", "in place of the chart's own; empty for none"),
+    Option("title", nil, "TEXT", "in place of the chart's own; empty for none"),
     .truth, .rowSplits,
     Option("follow", "F", nil, "of training: draw anew as the log grows"),
     .output, .maxErrors,
@@ -61,7 +62,7 @@ command.main { arguments in
     return try follow(paths[0], arguments, canvas)
   }
 
-  let rows = Rows(arguments, paths)
+  let rows = try Rows(arguments, paths)
   return try arguments.run(binary: canvas.format == .png) { output, tally in
     let drawn: any Chart =
       switch kind {

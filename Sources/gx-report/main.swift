@@ -31,12 +31,12 @@ let command = Command(
     """,
   options: [
     Option("model", "m", "MODEL", "a model that gx-train wrote [the one in the box]"),
-    Option("log", "l", "LOG", "gx-train's rows: adds the training curves"),
+    Option("log", nil, "FILE", "gx-train's rows: adds the training curves"),
     Option("predictions", "p", "FILE", "judge these rows of gx-infer instead of classifying"),
-    Option("out-of-fold", "f", "FILE", "find labels that are probably wrong by these rows of gx-train --folds"),
-    Option("split", nil, "A,B", "judge the records of these splits [test, or val, or those without]"),
-    Option("title", "t", "TEXT", "the page's title"),
-    Option("pictures", "n", "N", "how many mistakes, and suspects, are shown, up to 100 [12]"),
+    Option("out-of-fold", nil, "FILE", "find labels that are probably wrong by these rows of gx-train --folds"),
+    .splits.saying("judge the records of these splits [test, or val, or those without]"),
+    Option("title", nil, "TEXT", "the page's title"),
+    Option("number", "n", "N", "how many mistakes, and suspects, are shown, up to 100 [12]", formerly: "pictures"),
     .bootstrap,
     Option(
       "assume-ops", nil, "WHAT",
@@ -46,16 +46,16 @@ let command = Command(
   examples: [
     "gx-report -m galaxy.safetensors --log log.ndjson -o report.html < galaxies.tar",
     "gx-list images/ --labels labels.csv | gx-decode | gx-report -o report.html",
-    "gx-report -m galaxy.safetensors -p predictions.ndjson -t 'Run 7' -o report.html < test.tar",
+    "gx-report -m galaxy.safetensors -p predictions.ndjson --title 'Run 7' -o report.html < test.tar",
   ])
 
 command.main { arguments in
   try arguments.expectNoOperands()
   let assumption = try arguments.choice("assume-ops", Provenance.Assumption.self)
-  let pictures = try arguments.int("pictures", in: 0...100) ?? 12
+  let pictures = try arguments.int("number", in: 0...100) ?? 12
   let replicates = try arguments.bootstrap()
   let seed = try arguments.seed()
-  let splits = arguments.string("split").map { $0.split(separator: ",").map(String.init) }
+  let splits = try arguments[Option.splits]
   let predictions = arguments.string("predictions")
   let reader = predictions != nil && isatty(STDIN_FILENO) == 1 ? nil : try standardRecords(map: false)
   let path = arguments.string("model")
@@ -68,14 +68,18 @@ command.main { arguments in
     var log: TrainingLog?
     if let path = arguments.string("log") {
       var rows = TrainingLog()
-      try forEachRow(of: path, &tally) { row throws(GXError) in try rows.add(row) }
+      try forEachRow(of: path, &tally) { row throws(GXError) in
+        try rows.add(row.fields)
+        return true
+      }
       log = rows
     }
     var audit: (String, Int)?
     if let path = arguments.string("out-of-fold") {
       var labels = LabelAudit()
-      try forEachRow(of: path, &tally) { row throws(GXError) in try labels.add(row) }
-      guard let count = try findings.suspect(labels) else {
+      try forEachRow(of: path, &tally) { row throws(GXError) in try labels.add(row).isGood }
+      if let message = labels.unknownMessage { Log.error("\(path): \(message)") }
+      guard let count = findings.suspect(labels) else {
         throw GXError("\(path): no labelled row has probabilities")
       }
       audit = (path, count)
@@ -83,29 +87,31 @@ command.main { arguments in
     let failedBefore = tally.failed
     if let predictions {
       try forEachRow(of: predictions, &tally) { row throws(GXError) in
-        if reader == nil { try findings.count(label: row["label"]?.nameValue, split: row["split"]?.nameValue) }
-        try findings.judge(row)
+        if reader == nil { try findings.count(label: row.label, split: row.split) }
+        return try findings.judge(row)
       }
     }
     if let reader {
       let classifier = try predictions == nil ? Ensemble([model], assuming: assumption) : nil
       let judges = findings.judges
       try orderedMap(jobs: arguments.jobs(), next: reader.next) { record in
-        Result { () throws -> (Record, JSONObject?) in
+        Result { () throws -> (Record, Row?) in
           guard let classifier, record.label != nil, judges(record.split) else { return (record, nil) }
           return (record, try classifier.row(of: record))
         }.mapError { GXError("\(record.id): \($0)") }
       } emit: { result in
         let (record, row) = try result.get()
-        let error = row?["error"]?.stringValue
+        let error = row?.error
         if record.error == nil, let error { Log.error("\(record.id): \(error)") }
-        tally.add(failed: record.error != nil || error != nil)
+        var isGood = record.error == nil && error == nil
         try findings.count(label: record.label, split: record.split)
-        if let row, row["error"] == nil { try findings.judge(row, record: record) }
+        if isGood, let row { isGood = try findings.judge(row, record: record) }
+        tally.add(failed: !isGood)
         findings.attach(record)
       }
     }
 
+    for message in findings.unknownMessages { Log.error(message) }
     var report = Report(
       title: arguments.string("title") ?? "How \(modelName) tells galaxies apart", model: model, modelName: modelName,
       judgement: try findings.judgement(), findings: findings,

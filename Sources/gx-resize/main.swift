@@ -17,10 +17,10 @@ let command = Command(
     'cover' fills the frame and cuts off what juts out.
     """,
   options: [
-    Option("filter", "f", "NAME", "box, bilinear, bicubic or lanczos [bilinear]"),
-    Option("mode", "m", "MODE", "stretch, fit or cover [stretch]"),
+    Option("filter", nil, "NAME", "box, bilinear, bicubic or lanczos [bilinear]"),
+    Option("mode", nil, "MODE", "stretch, fit or cover [stretch]"),
     Option("fill", nil, "LEVELS", "for fit: one level, or one a channel as R,G,B; 0 is black, 1 is white [0]"),
-    Option("crop", "c", "FRACTION", "use only this part of width and height, around the centre [1]"),
+    Option("crop", nil, "FRACTION", "use only this part of width and height, around the centre [1]"),
   ] + Option.filter,
   examples: [
     "gx-decode *.jpg | gx-resize 96 | gx-normalize > train.tar",

@@ -19,7 +19,7 @@ let command = Command(
     """,
   options: [
     .seed,
-    Option("buffer", "b", "N", "stream through a buffer of N records"),
+    Option("buffer", nil, "N", "stream through a buffer of N records"),
     Option("tmp", nil, "DIR", "where a pipe is spooled to [$TMPDIR or /var/tmp]"),
     .output, .maxErrors, .unbuffered,
   ],

@@ -20,16 +20,16 @@ let command = Command(
     """,
   options: [
     Option("number", "n", "N", "how many galaxies [100]"),
-    Option("size", nil, "PIXELS", "width and height of the pictures [128]"),
+    Option("size", nil, "SIZE", "width and height of the pictures in pixels, one number [128]"),
     Option("classes", nil, "A,B", "only these classes [elliptical,irregular,lenticular,spiral]"),
     Option("snr", nil, "X", "median signal-to-noise ratio of a galaxy's pixels [drawn for each, around 6]"),
-    Option("split", nil, "A:B:C", "share them out to train, val and test, such as 70:15:15"),
-    Option("pictures", "p", "FOLDER", "write FOLDER/CLASS/ID.png, and a manifest of them to stdout"),
-    Option("format", nil, "png|jpg", "kind of the pictures [png]"),
+    .shares,
+    Option("pictures", nil, "FOLDER", "write FOLDER/CLASS/ID.png, and a manifest of them to stdout"),
+    Option("format", nil, "FORMAT", "of the pictures: png or jpg [png]"),
     .seed, .output, .jobs, .unbuffered,
   ],
   examples: [
-    "gx-synth -n 4000 --size 64 --split 70:15:15 | gx-normalize > train.tar",
+    "gx-synth -n 4000 --size 64 --shares 70:15:15 | gx-normalize > train.tar",
     "gx-synth -n 40 --size 256 --pictures galaxies/ && gx-list galaxies/ --class-per-folder",
   ])
 
@@ -38,7 +38,7 @@ command.main { arguments in
   let number = try arguments.int("number", in: 0...Int.max) ?? 100
   let size = try arguments.int("size", in: Galaxy.sizes) ?? 128
   let snr = try arguments.double("snr", in: 0.1...1e4)
-  let shares = try arguments.string("split").map(SplitShares.init)
+  let shares = try arguments[Option.shares]
   let classes = try arguments.string("classes").map(classes) ?? GalaxyClass.allCases
   let survey = try Survey(seed: try arguments.seed(), classes: classes, size: size, snr: snr)
 
@@ -71,14 +71,14 @@ command.main { arguments in
 enum Format: String, CaseIterable { case png, jpg }
 
 /// Writes the picture of a record and returns its row in the manifest.
-func picture(of record: Record, in folder: String, _ format: Format) throws -> JSONObject {
+func picture(of record: Record, in folder: String, _ format: Format) throws -> Row {
   let path = "\(folder)/\(record.label!)/\(record.id).\(format)"
   guard let tensor = record.tensor else { throw GXError("\(record.id): \(record.error!)") }
   let bytes = try format == .png ? Image.encodePNG(tensor) : Image.encodeJPEG(tensor)
   try bytes.withUnsafeBytes { try writeFile(path, $0) }
-  var row: JSONObject = ["id": .string(record.id), "path": .string(path)]
+  var row = Row(id: record.id, path: path)
   row.merge(record.meta)
-  row["ops"] = nil
+  row.ops = nil
   return row
 }
 
@@ -94,11 +94,11 @@ func classes(_ names: String) throws -> [GalaxyClass] {
 
 func record(_ index: Int, of survey: Survey, _ shares: SplitShares?) -> Record {
   var record = Record(id: survey.id(index))
-  record.meta["label"] = .string(survey.kind(index).rawValue)
-  if let shares { record.meta["split"] = .string(shares.name(ofIndex: index / survey.classes.count)) }
+  record.meta.label = survey.kind(index).rawValue
+  if let shares { record.meta.split = shares.name(ofIndex: index / survey.classes.count) }
   do {
     let (galaxy, picture) = try survey.galaxy(index)
-    record.meta["ops"] = []
+    record.meta.ops = []
     record.meta["galaxy"] = .object(galaxy.parameters)
     record.tensor = picture
   } catch {

@@ -7,49 +7,48 @@ import GXStream
 import GXTrain
 
 /// A network for each fold, and its rows for what it has not seen.
-func crossValidate(_ run: Run) throws -> ExitStatus {
+func crossValidate(_ start: Run) throws -> ExitStatus {
+  var run = start
   let arguments = run.arguments
-  let count = try arguments.int("folds", in: 2...Folds.limit)!
+  let count = try arguments[Run.folds]!
   // There is nothing to choose by: what is held out is to be predicted, and must not choose the best epoch.
   let pointless = ["output", "val", "hold-out", "best", "patience", "checkpoint", "checkpoint-every", "resume", "half"]
   if let option = pointless.first(where: arguments.has) {
     throw UsageError("--folds and --\(option) do not go together: it writes no model, and begins anew each time")
   }
-  let views = try arguments.value("tta", Views.grammar, Views.init(rawValue:)) ?? .one
-  let jobs = try arguments.int("threads") ?? arguments.jobs()
+  let views = try arguments[Run.views] ?? .one
   try expectStream()
   let log = try arguments.string("log").map { try EpochLog(path: $0, appending: false, tell: Log.tell) }
-  var plan = run.plan
-  (plan.validates, plan.patience) = (false, nil)
+  (run.settings.plan.validates, run.settings.plan.patience) = (false, nil)
   let status = try arguments.run { output, tally in
     let writer = output.rows()
     let learnt: Set<Split> = arguments.has("fold-val") ? [.train, .val] : [.train]
     let data = try run.data(learning: learnt, validates: false, counting: &tally)
     try run.teach(data)
-    let folds = try Folds(count, of: data, seed: run.plan.seed)
+    let folds = try Folds(count, of: data, seed: run.settings.plan.seed)
     for warning in folds.warnings { Log.warning(warning) }
     let none = ConfusionMatrix(classes: data.classes.count)
     var all = none
     for fold in 0..<count {
-      log?.fields = ["fold": .int(fold)]
+      log?.fields = [Row.Field.fold.rawValue: .int(fold)]
       let others = folds.data(without: fold)
-      let outcome = try run.train(others, others, plan, log)
+      let outcome = try run.train(others, others, log)
       guard outcome.isFinished else {
         Log.error("interrupted in fold \(fold) of \(count)")
         Signals.endAsInterrupted()
       }
       let classifier = try Ensemble([outcome.model], assuming: .all, views: views, calibration: .none)
       var predictions = none
-      try orderedMap(jobs: jobs, next: folds.records(of: fold)) { record in
+      try orderedMap(jobs: run.settings.jobs, next: folds.records(of: fold)) { record in
         (record, Result { try classifier.row(of: record, logitsOf: "") })
-      } emit: { (record: Record, result: Result<JSONObject, Error>) in
+      } emit: { (record: Record, result: Result<Row, Error>) in
         var row = try result.get()
-        row["classifier"] = nil  // it is gone with the fold
-        row["fold"] = .int(fold)
+        row[.classifier] = nil  // it is gone with the fold
+        row[.fold] = .int(fold)
         try writer.write(row)
-        tally.add(record.id, error: row["error"]?.stringValue)
-        guard let predicted = row["prediction"]?.stringValue.flatMap(data.classes.firstIndex) else { return }
-        let truth = data.classes.firstIndex(of: record.label!)!
+        tally.add(record.id, error: row.error)
+        guard let predicted = row.prediction.flatMap(data.classes.firstIndex(ofName:)) else { return }
+        let truth = data.classes.firstIndex(ofName: record.label!)!
         predictions.add(truth: truth, predicted: predicted)
         all.add(truth: truth, predicted: predicted)
       }

@@ -10,25 +10,24 @@ import Glibc
 
 /// What the command line says of how networks are to be trained, and the training of one.
 struct Run {
+  static let folds = ValueOption(
+    "folds", nil, "K", .whole(in: 2...Folds.limit),
+    "tell each train record by a network that has not seen it, 2 to \(Folds.limit); see above")
+  static let views = ValueOption(
+    "tta", nil, "WHAT", OptionType(fault: "none of \(Views.grammar)", read: Views.init),
+    "of --folds: average the probabilities over each picture's flips and quarter turns (dihedral), over N turns (rotations:N), or "
+      + "do not (none) [none]", needs: "folds")
+  static let interval = ValueOption(
+    "checkpoint-every", nil, "N|Ns",
+    OptionType(fault: "neither N epochs nor Ns for seconds", read: Checkpoints.Interval.init),
+    "epochs, or seconds, between checkpoints [1]")
+
   let arguments: Arguments
-  let plan: TrainingPlan
-  private let transfer: TransferPlan?
-  private let architecture: Architecture
-  private let dropout: Double?
-  private let threads: Int?
-  private let teachers: (path: String, share: Double)?
+  var settings: Settings
 
   init(_ arguments: Arguments) throws {
     self.arguments = arguments
-    transfer = try TransferPlan(arguments)
-    if arguments.has("arch") && arguments.has("backbone") { throw UsageError("--arch and --backbone are the same") }
-    architecture = try arguments.choice(arguments.has("backbone") ? "backbone" : "arch", Architecture.self) ?? .gxnet
-    plan = try TrainingPlan(arguments, for: architecture, pretrained: transfer != nil)
-    dropout = try arguments.double("dropout", in: 0...0.99)
-    threads = try arguments.int("threads", in: 1...256)
-    let share = try arguments.double("distill-weight", in: 0...1)
-    if share != nil && !arguments.has("distill") { throw UsageError("--distill-weight W needs --distill FILE") }
-    teachers = arguments.string("distill").map { ($0, share ?? 0.5) }
+    settings = try Settings(arguments)
   }
 
   /// Where temporary files are; nil is the default.
@@ -46,7 +45,7 @@ struct Run {
   ) throws -> Dataset {
     let data = try Dataset(
       input ?? SeekableInput(folder: folder), validating: training, learning: learnt, validates: validates,
-      finer: plan.finer
+      finer: settings.plan.finer
     ) { record, fault in tally.add(record.id, error: fault) }
     if training == nil && data.ops == nil {
       Log.note("records have no 'ops': gx-infer will have to be told --assume-ops all")
@@ -55,9 +54,10 @@ struct Run {
   }
 
   /// Lets `data` be learnt from teachers, if there are any.
-  func teach(_ data: Dataset) throws {
-    guard let teachers else { return }
-    let soft = try SoftLabels(teachers: .open(teachers.path), for: data, share: teachers.share)
+  mutating func teach(_ data: Dataset) throws {
+    guard let teachers = settings.teachers else { return }
+    let soft = try SoftLabels(teachers: .open(teachers.path), for: data, share: settings.teacherShare)
+    settings.teachers?.digest = hexDigits(soft.digest)
     let missing = soft.missing(of: data.train)
     if missing > 0 {
       Log.note("\(teachers.path): \(missing) of \(data.train.count) records have no row, and their label alone")
@@ -75,24 +75,27 @@ struct Run {
 
   /// Trains a network: where there are weights to begin with, first its head alone.
   func train(
-    _ training: Dataset, _ validation: Dataset, _ plan: TrainingPlan, _ log: EpochLog?,
+    _ training: Dataset, _ validation: Dataset, _ log: EpochLog?,
     checkpoints: (path: String?, every: Checkpoints.Interval) = (nil, .epochs(1))
   ) throws -> Outcome {
+    var settings = settings
+    let (plan, transfer) = (settings.plan, settings.transfer)
     let validating = plan.validates ? validation : nil
     try training.checkTrainable(validation: validating)
     for warning in training.warnings(validation: validating) { Log.warning(warning) }
     var input = training.shape
     if let crop = plan.augmentation?.outputCrop { input = [crop.height, crop.width, input[2]] }
-    let graph = try training.graph(architecture, input: input, dropout: dropout)
+    let graph = try training.graph(settings.architecture, input: input, dropout: settings.dropout)
     Log.note(
       "\(training.train.count) pictures to train on, \(validation.val.count) to validate on, "
         + "\(training.classes.count) classes\(training.finer.map { " of \($0.names.count) parts" } ?? ""), "
         + "\(graph.parameterCount) weights")
 
     var start = try Start(graph, seed: plan.seed)
-    if let transfer, let file = arguments.string("weights") {
-      start = try Start(
-        graph, seed: plan.seed, from: Pretrained(path: file), plan: transfer, classes: training.headClasses)
+    if let path = settings.weights?.path {
+      let file = try Pretrained(path: path)
+      settings.weights?.digest = file.digest
+      start = try Start(graph, seed: plan.seed, from: file, plan: transfer, classes: training.headClasses)
       if let note = start.note { Log.note(note) }
       if let warning = start.warning { Log.warning(warning) }
       // The first phase gives the same again, so that nothing of it has to be kept.
@@ -101,8 +104,8 @@ struct Run {
         log?.fields["phase"] = "head"
         let progress = Progress("pictures", total: nil)
         let head = try HeadPhase(
-          transfer, graph: graph, architecture: architecture.rawValue, start: start, training: training,
-          validation: validation, plan: plan, threads: threads, folder: folder
+          transfer, graph: graph, settings: settings.record, start: start, training: training,
+          validation: validation, plan: plan, threads: settings.jobs, folder: folder
         ) { progress.advance(note: "features") }
         progress.finish()
         let isFinished = try run(head.trainer, log)
@@ -115,8 +118,8 @@ struct Run {
     }
 
     let trainer = try Trainer(
-      graph: graph, architecture: architecture.rawValue, start: start, training: training, validation: validation,
-      plan: plan, threads: threads)
+      graph: graph, settings: settings.record, start: start, training: training, validation: validation, plan: plan,
+      threads: settings.jobs)
     let kept = Checkpoints(of: trainer, path: checkpoints.path, every: checkpoints.every)
     if arguments.has("resume"), try kept.resume() { Log.note("goes on in epoch \(trainer.epoch + 1)") }
     let isFinished = try run(trainer, log, kept)

@@ -5,8 +5,7 @@
 
 import GXCommand
 import GXCore
-import GXGraph
-import GXNet
+import GXModel
 import GXStream
 import GXTrain
 
@@ -37,30 +36,16 @@ let command = Command(
     and at the end a row with "error" of each that was left out.
     """,
   options: [
-    Option("output", "o", "MODEL", "the model; appears only when it is whole (required, but for --folds)"),
-    Option("arch", "a", "NAME", "\(Architecture.allCases.map(\.rawValue).joined(separator: ", ")) [gxnet]"),
-    Option("val", nil, "FILE", "validate on this stream's records of split val, or of none"),
-    Option(
-      "hold-out", nil, "SHARE",
-      "how much to hold out where there is nothing to validate on; 0: train on all, keep the last epoch [0.15]"),
-    Option("folds", nil, "K", "tell each train record by a network that has not seen it, 2 to 100; see above"),
-    Option("fold-val", nil, nil, "of --folds: count records of split val among the train records"),
-    Option(
-      "tta", nil, "WHAT",
-      "of --folds: average the probabilities over each picture's flips and quarter turns (dihedral), over N turns "
-        + "(rotations:N), or do not (none) [none]"),
-    Option(
-      "distill", nil, "FILE",
-      "learn from teachers, too: rows of gx-infer or --folds, by id; those of one id are averaged (memory: some 40 "
-        + "bytes a train record, and 4 a class)"),
-    Option("distill-weight", nil, "W", "the teachers' share of a target, where they know the record [0.5]"),
-  ] + TransferPlan.options + TrainingPlan.options + [
+    .output.saying("the model; appears only when it is whole (required, but for --folds)")
+  ] + Settings.table.map(\.option) + [
+    Run.folds,
+    Option("fold-val", nil, nil, "of --folds: count records of split val among the train records", needs: "folds"),
+    Run.views,
     Option("log", nil, "FILE", "write the log to FILE, as it grows, instead of stdout (with --folds: of nowhere)"),
     Option("checkpoint", "c", "FILE", "keep all that is needed to go on in FILE"),
-    Option("checkpoint-every", nil, "N|Ns", "epochs, or seconds, between checkpoints [1]"),
-    Option("resume", nil, nil, "go on from the checkpoint, if it is there; to the same result"),
-    Option("half", nil, nil, "write weights as f16"),
-    Option("threads", "j", "N", "threads; another number changes the last bits [all cores]"),
+    Run.interval,
+    Option(
+      "resume", nil, nil, "go on from the checkpoint, if it is there; to the same result", needs: "checkpoint"),
     .maxErrors,
     .profile,
     Option("tmp", nil, "DIR", "where a pipe is spooled to, and features are kept [$TMPDIR or /var/tmp]"),
@@ -80,14 +65,10 @@ command.main { arguments in
 
 /// One network, and the model that it becomes.
 func train(_ run: Run) throws -> ExitStatus {
+  var run = run
   let arguments = run.arguments
   guard let path = arguments.string("output") else { throw UsageError("-o MODEL is missing") }
-  if let option = ["fold-val", "tta"].first(where: arguments.has) { throw UsageError("--\(option) is for --folds") }
-  let share = try arguments.double("hold-out", in: 0...0.9) ?? 0.15
-  guard let every = Checkpoints.Interval(arguments.string("checkpoint-every") ?? "1") else {
-    throw UsageError("--checkpoint-every: wants N epochs, or Ns for seconds")
-  }
-  if arguments.has("resume") && !arguments.has("checkpoint") { throw UsageError("--resume needs --checkpoint FILE") }
+  let every = try arguments[Run.interval] ?? .epochs(1)
   try expectStream()
   _ = try AtomicFile(path: path)  // If it cannot be written, better to know before than after hours.
   let log = try EpochLog(path: arguments.string("log"), appending: arguments.has("resume"), tell: Log.tell)
@@ -97,18 +78,19 @@ func train(_ run: Run) throws -> ExitStatus {
     let training = try run.data(counting: &tally)
     tally.add(training.count)
     var validation = training
-    if let file = arguments.string("val") {
-      validation = try run.data(.open(file, folder: run.folder), validating: training, counting: &tally)
+    let share = run.settings.holdOut
+    if let file = run.settings.validation {
+      validation = try run.data(.open(file.path, folder: run.folder), validating: training, counting: &tally)
       tally.add(validation.count)
+      run.settings.validation?.digest = hexDigits(validation.digest)
     } else if training.val.isEmpty && share > 0 {
-      training.holdOut(share, seed: run.plan.seed)
+      training.holdOut(share, seed: run.settings.plan.seed)
       Log.note("no records of split val: \(training.val.count) records are held out to validate on")
     }
     try run.teach(training)
-    var plan = run.plan
-    plan.validates = share > 0 || !validation.val.isEmpty
-    let outcome = try run.train(training, validation, plan, log, checkpoints: (arguments.string("checkpoint"), every))
-    try outcome.model.write(path: path, arguments.has("half") ? .f16 : .f32)
+    run.settings.plan.validates = share > 0 || !validation.val.isEmpty
+    let outcome = try run.train(training, validation, log, checkpoints: (arguments.string("checkpoint"), every))
+    try outcome.model.write(path: path, run.settings.isHalf ? .f16 : .f32)
     if let best = outcome.trainer.best {
       Log.note("\(path): epoch \(best.epoch)" + (best.scores.map { ", \($0)" } ?? ""))
     }

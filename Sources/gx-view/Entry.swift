@@ -8,7 +8,7 @@ import GXTerminal
 
 /// What is kept of a record.
 struct Entry {
-  let key: PredictionRow.Key
+  let key: RowKey
   let label: String?
   private(set) var prediction: String?
   private(set) var confidence: Double?
@@ -17,7 +17,7 @@ struct Entry {
   private(set) var error: String?
 
   init(_ record: Record, cell: Int, overlay: String?, _ theme: Theme) {
-    key = PredictionRow.Key(id: record.id, copy: record.copy)
+    key = record.rowKey
     label = record.label
     error = record.error
     predict(record.meta)
@@ -39,10 +39,10 @@ struct Entry {
   }
 
   /// Takes the prediction that a row holds; a classifier that abstained is told by a question mark.
-  mutating func predict(_ row: JSONObject) {
-    guard let value = row["prediction"] else { return }
-    prediction = value == .null ? "?" : value.nameValue
-    confidence = row["confidence"]?.doubleValue
+  mutating func predict(_ row: Row) {
+    guard row.prediction != nil || row.abstains else { return }
+    prediction = row.prediction ?? "?"
+    confidence = row.confidence
   }
 
   /// Its text: as many lines as those of all other entries.
@@ -56,7 +56,7 @@ struct Entry {
     case (nil, nil): lines.append(ContactSheet.Line("–", .muted))
     case (nil, "?"): lines.append(ContactSheet.Line("? uncertain", .muted))
     case (nil, let name?):
-      let role: ContactSheet.Line.Role = label == nil ? .plain : label == name ? .right : .wrong
+      let role: ContactSheet.Line.Role = label.map { $0.hasSameBytes(as: name) ? .right : .wrong } ?? .plain
       lines.append(ContactSheet.Line((role == .plain ? "" : role == .right ? "✓ " : "✗ ") + name + sure, role))
     }
     return lines
@@ -64,21 +64,17 @@ struct Entry {
 }
 
 /// Gives entries the predictions that a file of gx-infer's rows has for them.
-func join(_ path: String, to entries: inout [Entry]) throws {
-  var places: [PredictionRow.Key: [Int]] = [:]
+func join(_ path: String, to entries: inout [Entry], _ tally: inout Tally) throws {
+  var places: [RowKey: [Int]] = [:]
   for (i, entry) in entries.enumerated() { places[entry.key, default: []].append(i) }
-  let reader = NDJSONReader(try ByteSource.open(path))
   var found = 0
-  while true {
-    do {
-      guard let row = try reader.next() else { break }
-      guard let id = row["id"]?.nameValue else { continue }
-      let key = PredictionRow.Key(id: id, copy: row["copy"]?.intValue ?? 0)
-      for i in places.removeValue(forKey: key) ?? [] {
-        entries[i].predict(row)
-        found += 1
-      }
-    } catch let bad as NDJSONReader.BadLine { Log.error("\(bad.fault)") }
+  try forEachRow(of: path, &tally) { row throws(GXError) in
+    _ = try row.name(in: Row.Field.prediction.rawValue)
+    for i in row.key.flatMap({ places.removeValue(forKey: $0) }) ?? [] {
+      entries[i].predict(row)
+      found += 1
+    }
+    return true
   }
   if found < entries.count { Log.note("\(path): nothing of \(entries.count - found) of \(entries.count) records") }
 }

@@ -26,9 +26,10 @@ let command = Command(
     """,
   options: [
     Option("number", "n", "N", "show up to so many records [100]"),
-    Option("columns", "c", "N", "pictures side by side [as many as make the sheet wider than high; as fit]"),
+    Option("columns", nil, "N", "pictures side by side [as many as make the sheet wider than high; as fit]"),
     Option("cell", nil, "PIXELS", "width and height of a picture; of blocks, columns [160; of blocks 24]"),
-    Option("overlay", nil, "NAME", "lay the map KEY.NAME.npy over each picture, such as gradcam"),
+    Option(
+      "heat-map", nil, "NAME", "lay the map KEY.NAME.npy over each picture, such as gradcam", formerly: "overlay"),
     Option("predictions", "p", "FILE", "gx-infer's rows, joined by id"),
     Option("theme", nil, "light|dark", "colours of the sheet [light; on a terminal dark]"),
     Option(
@@ -39,7 +40,7 @@ let command = Command(
   examples: [
     "gx-decode images/*.jpg | gx-view",
     "gx-cat --split test galaxies.tar | gx-view -n 40 --predictions test.ndjson -o sheet.png",
-    "gx-decode *.jpg | gx-explain | gx-view --overlay gradcam -o evidence.png",
+    "gx-decode *.jpg | gx-explain | gx-view --heat-map gradcam -o evidence.png",
   ])
 
 command.main { arguments in
@@ -58,13 +59,13 @@ command.main { arguments in
   return try arguments.run(binary: method == nil) { output, tally in
     var entries: [Entry] = []
     while entries.count < number, let record = try reader.next() {
-      let entry = Entry(record, cell: cell, overlay: arguments.string("overlay"), theme)
+      let entry = Entry(record, cell: cell, overlay: arguments.string("heat-map"), theme)
       if let error = entry.error { Log.error("\(record.id): \(error)") }
       tally.add(failed: entry.error != nil)
       entries.append(entry)
     }
     guard !entries.isEmpty else { throw GXError("stdin: no records") }
-    if let path = arguments.string("predictions") { try join(path, to: &entries) }
+    if let path = arguments.string("predictions") { try join(path, to: &entries, &tally) }
     let hasText = (
       labels: entries.contains { $0.label != nil }, predictions: entries.contains { $0.prediction != nil }
     )

@@ -29,7 +29,7 @@ import Testing
       ln -s \(folder)/train.tar g.tar
       ln -s \(folder)/model m1
       ln -s \(folder)/other m2
-      gx-infer -m m1 -l < g.tar > rows
+      gx-infer -m m1 --logits < g.tar > rows
       """)
     #expect(made.status == 0, "\(made.stderr)")
   }
@@ -66,9 +66,18 @@ import Testing
       (#"{"id":"t1","split":"train","label":"a","logits":{"a":1,"b":0}}"#, "line 21 (t1): is of split train"),
       (#"{"id":"t2","split":"val","label":"a"}"#, "line 21 (t2): has no logits"),
       (#"{"id":"t3","split":"val","logits":{"a":1,"b":0}}"#, "line 21 (t3): has no label"),
-      (#"{"id":"t4","split":"val","label":"c","logits":{"a":1,"b":0}}"#, "line 21 (t4): label 'c' is no class"),
-      (#"{"id":"t5","split":"val","label":"a","logits":{"a":1,"c":0}}"#, "line 21 (t5): logits.b: no number"),
-      (#"{"id":"t6","label":"a","logits":{"a":1,"b":0,"c":0}}"#, "line 21 (t6): logits.c: there is no such class"),
+      (
+        #"{"id":"t4","split":"val","label":"c","logits":{"a":1,"b":0}}"#,
+        "1 row has a label that is no class: 'c' (1); there are a, b"
+      ),
+      (
+        #"{"id":"t5","split":"val","label":"a","logits":{"a":1,"c":0}}"#,
+        "line 21 (t5): logits.c: no such class; there are a, b"
+      ),
+      (
+        #"{"id":"t6","label":"a","logits":{"a":1,"b":0,"c":0}}"#,
+        "line 21 (t6): logits.c: no such class; there are a, b"
+      ),
       (#"{"id":"t7","label":"a","logits":{"a":1,"b":0},"calibrated":true}"#, "line 21 (t7): is calibrated already"),
       (#"{"id":"t8","label":"a","logits":{"a":1,"b":0},"classifier":1}"#, "line 21 (t8): classifier 1 is not like"),
       (#"{"id":"t9","label":"a","logits":{"a":1e300,"b":0}}"#, "line 21 (t9): logits.a: 1e+300 is out of range"),
@@ -108,11 +117,11 @@ import Testing
       set -e -o pipefail
       gx-model set --name mine -o named m1
       gx-calibrate -q -b 0 --conformal 0.9 --method aps -m named -o c1 < rows 2> table
-      gx-infer -m m1 -l < g.tar > raw
-      gx-infer -m c1 -l -j 3 < g.tar > calibrated
-      gx-infer -m c1 -l --calibration none < g.tar | cmp - raw
+      gx-infer -m m1 --logits < g.tar > raw
+      gx-infer -m c1 --logits -j 3 < g.tar > calibrated
+      gx-infer -m c1 --logits --calibration none < g.tar | cmp - raw
       gx-calibrate -q -b 0 --conformal 0.9 --method aps < rows 2> table > file.json
-      gx-infer -m m1 -l -c file.json < g.tar | cmp - calibrated
+      gx-infer -m m1 --logits --calibration file.json < g.tar | cmp - calibrated
       gx-model show --json c1
       """)
     #expect(run.status == 0, "\(run.text)\(run.stderr)")
@@ -141,10 +150,11 @@ import Testing
     // What it was not made for.
     for (line, message) in [
       ("gx-infer -m c1 --tta dihedral < g.tar", "calibrated for --tta none, not dihedral"),
-      ("gx-infer -m m2 -c file.json < g.tar", "the calibration was made for the classifier"),
+      ("gx-infer -m m2 --calibration file.json < g.tar", "the calibration was made for the classifier"),
       ("gx-calibrate -m m2 -o no < rows", "was classified by"),
       ("gx-calibrate -m c1 -o no calibrated", "is calibrated already"),
-      ("gx-infer -m m1 -c rows < g.tar", "rows: JSON"), ("gx-infer -m m1 -c nothing < g.tar", "nothing: "),
+      ("gx-infer -m m1 --calibration rows < g.tar", "rows: JSON"),
+      ("gx-infer -m m1 --calibration nothing < g.tar", "nothing: "),
     ] {
       let refused = shell(line)
       #expect(refused.status == 1 && refused.text.isEmpty && refused.stderr.contains(message), "\(refused.stderr)")
@@ -164,7 +174,7 @@ import Testing
       threshold=$(sed -n '5s/.*"confidence":\\([0-9.e-]*\\).*/\\1/p' raw)
       classes=$(gx-model show --json m1 | sed 's/.*"classes":\\(\\[[^]]*\\]\\).*/\\1/')
       echo "{\\"classes\\":$classes,\\"temperature\\":1,\\"abstention\\":{\\"precision\\":0.9,\\"threshold\\":$threshold}}" > c
-      gx-infer -m m1 -c c < g.tar
+      gx-infer -m m1 --calibration c < g.tar
       """)
     #expect(run.status == 0, "\(run.stderr)")
     let (raw, kept) = (rows(shell("cat raw").text), rows(run.text))
@@ -187,14 +197,14 @@ import Testing
     let run = shell(
       """
       set -e -o pipefail
-      gx-infer -m m1 -l < g.tar > one
-      gx-infer -m m2 -l < g.tar > two
-      gx-infer -m m1 -m m2 -l < g.tar > both
-      gx-infer -m m2 -m m1 -l -j 3 < g.tar | cmp - both
+      gx-infer -m m1 --logits < g.tar > one
+      gx-infer -m m2 --logits < g.tar > two
+      gx-infer -m m1 -m m2 --logits < g.tar > both
+      gx-infer -m m2 -m m1 --logits -j 3 < g.tar | cmp - both
       gx-calibrate -q -b 0 -o mean.json both 2> table
-      gx-infer -m m2 -m m1 -c mean.json < g.tar > calibrated
+      gx-infer -m m2 -m m1 --calibration mean.json < g.tar > calibrated
       gx-infer -m m1 --tta rotations:3 < g.tar > turned
-      ! gx-infer -m m1 -c mean.json < g.tar > no
+      ! gx-infer -m m1 --calibration mean.json < g.tar > no
       """)
     #expect(run.status == 0, "\(run.text)\(run.stderr)")
     let (one, two, both) = (rows(shell("cat one").text), rows(shell("cat two").text), rows(shell("cat both").text))

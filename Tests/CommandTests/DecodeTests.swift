@@ -183,7 +183,7 @@ import Testing
     let line = "gx-decode *.jpg *.png nothing.jpg"
     let runs = try ["-j1", "-j2", "-j7"].map { jobs in
       try Run.shell(
-        "\(line) \(jobs) | gx-resize \(jobs) 16 --mode cover | gx-augment \(jobs) rotate=90,noise=0.1 -n 3 | sha256sum",
+        "\(line) \(jobs) | gx-resize \(jobs) 16 --mode cover | gx-augment \(jobs) rotate=90,noise=0.1 --copies 3 | sha256sum",
         in: scratch.url)
     }
     #expect(runs[0].stdout == runs[1].stdout && runs[0].stdout == runs[2].stdout)

@@ -38,7 +38,7 @@ import Testing
     let model = try Models.tiny(in: scratch)
     try check(
       [
-        "gx-synth -n 100000000 --size 32 -j1", "gx-resize 48 -j1", "gx-shuffle -b 10",
+        "gx-synth -n 100000000 --size 32 -j1", "gx-resize 48 -j1", "gx-shuffle --buffer 10",
         "gx-cat", "gx-normalize -j1", "gx-augment rotate=10 -j1", "gx-infer -m \(model.path) -o out.ndjson",
       ], output: "out.ndjson")
   }
@@ -99,7 +99,7 @@ import Testing
 enum Models {
   static func tiny(in scratch: Scratch) throws -> URL {
     let run = try Run.shell(
-      "gx-synth -n 80 --size 48 --split 80:20:0 | gx-resize 48 | gx-normalize | gx-train --arch seed --epochs 1 --batch 16 -o tiny.safetensors > log",
+      "gx-synth -n 80 --size 48 --shares 80:20:0 | gx-resize 48 | gx-normalize | gx-train --arch seed --epochs 1 --batch 16 -o tiny.safetensors > log",
       in: scratch.url)
     #expect(run.status == 0, "\(run.stderr)")
     return scratch / "tiny.safetensors"
@@ -113,7 +113,8 @@ enum Models {
   @Test func predictionsAreTheSameForAnyNumberOfThreads() throws {
     let model = try Models.tiny(in: scratch)
     let rows = try [1, 2, 5].map { jobs in
-      try Run.shell("gx-synth -n 60 --size 48 --seed 3 | gx-infer -l -j\(jobs) -m \(model.path)", in: scratch.url).lines
+      try Run.shell("gx-synth -n 60 --size 48 --seed 3 | gx-infer --logits -j\(jobs) -m \(model.path)", in: scratch.url)
+        .lines
     }
     #expect(rows[0].count == 60 && Set(rows).count == 1)
   }

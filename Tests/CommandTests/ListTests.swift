@@ -193,7 +193,8 @@ import Testing
 
   @Test(arguments: [
     "--labels l.csv --class-per-folder", "--labels l.csv --label-column 9", "--labels l.csv --path-column nope",
-    "--labels l.csv --map S", "--labels l.csv --map =S", "--split 70", "--split a:b", "--split 0:0", "--split 1:-1:1",
+    "--labels l.csv --map S", "--labels l.csv --map =S", "--shares 70", "--shares a:b", "--shares 0:0",
+    "--shares 1:-1:1",
   ]) func badUsage(_ options: String) throws {
     try make("g/a.jpg")
     try make("l.csv", text: "path,label\na.jpg,S\n")
@@ -204,26 +205,26 @@ import Testing
   @Test func foldersAreClasses() throws {
     try make("g/spiral/1.jpg", "g/elliptical/2.jpg", "g/deep/er/3.jpg")
     #expect(column("label", try list("g --class-per-folder").rows) == ["er", "elliptical", "spiral"])
-    let inside = try Run.shell("cd g/spiral; gx-list . -c --map spiral=S", in: scratch.url)
+    let inside = try Run.shell("cd g/spiral; gx-list . --class-per-folder --map spiral=S", in: scratch.url)
     #expect(inside.lines == [#"{"id":"1","path":"1.jpg","label":"S"}"#])
   }
 
   @Test func splitsAreExactReproducibleAndOfEachLabel() throws {
     for i in 0..<100 { try make("g/\(i < 60 ? "spiral" : "elliptical")/\(i).jpg") }
-    let (run, rows) = try list("g -c --split 70:15:15 --seed 1")
+    let (run, rows) = try list("g --class-per-folder --shares 70:15:15 --seed 1")
     var counts: [String: Int] = [:]
     for row in rows { counts["\(row["label"]!.stringValue!) \(row["split"]!.stringValue!)", default: 0] += 1 }
     #expect(counts["spiral train"] == 42 && counts["spiral val"] == 9 && counts["spiral test"] == 9)
     #expect(counts["elliptical train"] == 28 && counts["elliptical val"] == 6 && counts["elliptical test"] == 6)
-    #expect(try list("g -c --split 70:15:15 --seed 1").run.stdout == run.stdout)
-    #expect(try list("g -c --split 70:15:15 --seed 2").run.stdout != run.stdout)
-    let two = Set(column("split", try list("g --split 80:20").rows))
+    #expect(try list("g --class-per-folder --shares 70:15:15 --seed 1").run.stdout == run.stdout)
+    #expect(try list("g --class-per-folder --shares 70:15:15 --seed 2").run.stdout != run.stdout)
+    let two = Set(column("split", try list("g --shares 80:20").rows))
     #expect(two == ["train", "val"])
   }
 
   @Test func splitsThatAreThereStay() throws {
     try make("g/a.jpg", "g/b.jpg", "g/c.jpg")
     try make("l.csv", text: "path,label,split\na,S,test\nb,S,\nc,S,holdout\n")
-    #expect(column("split", try list("g --labels l.csv --split 100:0").rows) == ["test", "train", "holdout"])
+    #expect(column("split", try list("g --labels l.csv --shares 100:0").rows) == ["test", "train", "holdout"])
   }
 }

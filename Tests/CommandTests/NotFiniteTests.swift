@@ -57,7 +57,7 @@ import Testing
   ]) func calibrationsThatOverflowAreRefused(_ numbers: String) throws {
     let text = "{\"classes\":[\"elliptical\",\"irregular\",\"lenticular\",\"spiral\"],\(numbers)}"
     try Data(text.utf8).write(to: scratch / "c.json")
-    let run = shell("gx-synth -q -n 1 --size 32 | gx-infer -q -c c.json")
+    let run = shell("gx-synth -q -n 1 --size 32 | gx-infer -q --calibration c.json")
     #expect(run.status == 1 && run.stdout.isEmpty && run.stderr.contains("c.json: "), "\(run.status) \(run.stderr)")
     let served = shell("gx-serve -q --public -l 127.0.0.1:0 --calibration c.json")
     #expect(served.status == 1 && served.stderr.contains("c.json: "), "\(served.stderr)")
@@ -70,7 +70,7 @@ import Testing
     let text = "{\"classes\":[\"elliptical\",\"irregular\",\"lenticular\",\"spiral\"],\(numbers)}"
     try Data(text.utf8).write(to: scratch / "c.json")
     let model = Galaxies.shared.path("model")
-    let run = shell("gx-synth -q -n 2 --size 32 | gx-infer -q -m \(model) -c c.json --logits")
+    let run = shell("gx-synth -q -n 2 --size 32 | gx-infer -q -m \(model) --calibration c.json --logits")
     #expect(run.status == 0 && run.lines.count == 2 && !run.text.contains("null"), "\(run.text)\(run.stderr)")
     let server = try ServeProcess("--public", "--calibration", (scratch / "c.json").path)
     let answer = try server.classify(Galaxies.shared.pictures[0])

@@ -30,7 +30,7 @@ import Testing
 
   @Test func opsTellWhatWasDone() throws {
     let out = try records(
-      "gx-resize 10x8 -f lanczos -m fit --fill 0.5 -c 0.9 < in.tar | gx-normalize --imagenet -d f16")
+      "gx-resize 10x8 --filter lanczos --mode fit --fill 0.5 --crop 0.9 < in.tar | gx-normalize --imagenet -d f16")
     #expect(out.count == 3)
     for record in out {
       #expect(record.tensor!.shape == [8, 10, 3] && record.tensor!.dtype == .f16)
@@ -58,7 +58,7 @@ import Testing
   }
 
   @Test func copiesKeepTheirIdAndAreNumbered() throws {
-    let out = try records("gx-augment rotate=180,flip=hv,crop=11 -n 2 -k -s 5 < in.tar")
+    let out = try records("gx-augment rotate=180,flip=hv,crop=11 --copies 2 -k -s 5 < in.tar")
     #expect(out.map(\.id) == ["444", "444", "444", "rgb8", "rgb8", "rgb8", "exif6", "exif6", "exif6"])
     #expect(out.map(\.copy) == [0, 1, 2, 0, 1, 2, 0, 1, 2])
     #expect(out[0...2].map(\.key) == ["444", "444@1", "444@2"])
@@ -69,14 +69,14 @@ import Testing
     #expect(ops(out[1]).count == 2 && ops(out[1])[1] == crop)
     #expect(out[1].ops![0].objectValue!["random"] == true)
     // The order of the records does not matter; the seed does.
-    let shuffled = try records("gx-shuffle -s 9 < in.tar | gx-augment rotate=180,flip=hv,crop=11 -n 2 -k -s 5")
+    let shuffled = try records("gx-shuffle -s 9 < in.tar | gx-augment rotate=180,flip=hv,crop=11 --copies 2 -k -s 5")
     for record in shuffled { #expect(out.first { $0.key == record.key }!.tensor! == record.tensor!) }
-    let other = try records("gx-augment rotate=180,flip=hv,crop=11 -n 2 -k -s 6 < in.tar")
+    let other = try records("gx-augment rotate=180,flip=hv,crop=11 --copies 2 -k -s 6 < in.tar")
     #expect(other[1].tensor! != out[1].tensor!)
   }
 
   @Test func copiesOfCopiesAreNewOnes() throws {
-    let out = try records("gx-augment noise=0.1 -n 2 < in.tar | gx-augment noise=0.1 -n 2")
+    let out = try records("gx-augment noise=0.1 --copies 2 < in.tar | gx-augment noise=0.1 --copies 2")
     #expect(out[0..<4].map(\.key) == ["444@1", "444@2", "444@3", "444@4"])
     #expect(Set(out.map(\.key)).count == 12)
   }
@@ -93,13 +93,14 @@ import Testing
 
   @Test(arguments: [
     ("gx-resize", "one SIZE is needed"), ("gx-resize 0", "'0' is no SIZE"), ("gx-resize 3x4x5", "'3x4x5' is no SIZE"),
-    ("gx-resize 5 --fill 0", "--fill goes with --mode fit"), ("gx-resize 5 -m fit --fill red", "--fill: 'red'"),
-    ("gx-resize 5 -f sinc", "'sinc' is none of box, bilinear, bicubic, lanczos"), ("gx-resize 5 -c 1.5", "--crop"),
+    ("gx-resize 5 --fill 0", "--fill goes with --mode fit"), ("gx-resize 5 --mode fit --fill red", "--fill: 'red'"),
+    ("gx-resize 5 --filter sinc", "'sinc' is none of box, bilinear, bicubic, lanczos"),
+    ("gx-resize 5 --crop 1.5", "--crop"),
     ("gx-normalize 3", "unexpected operand"), ("gx-normalize --mean 1", "--mean and --std go together"),
     ("gx-normalize --mean 1 --std 0", "--std: '0' is no positive number"),
     ("gx-normalize --unit --imagenet", "choose one"), ("gx-normalize --mean 1,2 --std 1,2,3", "--mean has 2"),
     ("gx-normalize -d u8", "'u8' is none of f32, f16"), ("gx-augment", "one SPEC is needed"),
-    ("gx-augment twist=1", "unknown field \"twist\""), ("gx-augment -n 0 flip=h", "--copies"),
+    ("gx-augment twist=1", "unknown field \"twist\""), ("gx-augment --copies 0 flip=h", "--copies"),
   ])
   func badUsageIsNamed(line: String, message: String) throws {
     let run = try Run.shell("\(line) < in.tar", in: scratch.url)

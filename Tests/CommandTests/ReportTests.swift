@@ -47,7 +47,7 @@ private final class Page: NSObject, XMLParserDelegate {
     let made = shell(
       """
       set -e -o pipefail
-      gx-synth -n 160 --size 32 --split 60:10:30 -s 3 | gx-normalize > galaxies.tar
+      gx-synth -n 160 --size 32 --shares 60:10:30 -s 3 | gx-normalize > galaxies.tar
       gx-train -q -j 1 --epochs 1 --batch 16 --ema 0 -o galaxy.safetensors < galaxies.tar > log.ndjson
       """)
     try #require(made.status == 0, "\(made.stderr)")

@@ -27,7 +27,7 @@ import Testing
       charts.map { Case(words: "gx-plot \(kind) -f \($0.key)", document: $0.value) }
     }
     + charts.map { Case(words: "gx-plot training -f \($0.key)", document: $0.value, readsLog: true) }
-    + [("-p rows", false), ("-f rows -p good", false), ("-l rows -p good", true)].map {
+    + [("-p rows", false), ("--out-of-fold rows -p good", false), ("--log rows -p good", true)].map {
       let model = Galaxies.shared.path("model")
       return Case(
         words: "gx-report -b 5 -n 2 -m \(model) \($0.0) < \(Galaxies.shared.path("train.tar"))", document: .xml,
@@ -66,6 +66,9 @@ import Testing
     ].map(JSON.number) + [
       .null, true, false, "", "a", "c", "\u{0}", "NaN", .string(String(repeating: "é", count: 300)), [], [:], [1],
       ["a": 1], ["a": ["b": []]], [["a", "a"]], ["": 0],
+      // Names that are numbers, and such that are equal to Swift, but not to us.
+      .number("1.0"), .number("1e0"), .number("587722981741363294"), .number("587722981741363295.0"),
+      .string("caf\u{e9}"), .string("cafe\u{301}"), ["caf\u{e9}": 0.5, "cafe\u{301}": 0.5],
     ]
 
   private static func damage(_ row: inout JSONObject, _ random: inout Random) {
@@ -81,7 +84,9 @@ import Testing
     switch random.below(10) {
     case 0..<7: row[key] = value
     case 7: row[key] = nil
-    case 8: row[["", "c", "error", "reason", "val_new", "classifier"][random.below(6)]] = value
+    case 8:
+      let names = ["", "c", "error", "reason", "val_new", "classifier", "ops", "caf\u{e9}", "cafe\u{301}"]
+      row[names[random.below(names.count)]] = value
     default: row[key] = row[key]?.doubleValue.map { .double($0 * [1e300, -1, 0][random.below(3)]) } ?? value
     }
   }
@@ -99,6 +104,10 @@ import Testing
     }
     if random.chance(0.2) { rows = rows.map { _ in rows[0] } }
     var data = text(rows)
+    if random.chance(0.2) {
+      data = Data(data.split(separator: 0x0a).joined(separator: Array("\r\n \r\n".utf8)) + [0x0a])
+    }
+    if random.chance(0.2) { data = Data([0xef, 0xbb, 0xbf]) + data }
     if random.chance(0.05) { data[random.below(data.count)] = UInt8(random.below(256)) }
     if random.chance(0.05) { data = data.prefix(random.below(data.count)) }
     return data
@@ -151,6 +160,21 @@ import Testing
     for round in 0..<rounds {
       let one = Self.cases[round % Self.cases.count]
       try check(one, Self.rows(one.readsLog ? Self.epoch : Self.prediction, &random), in: scratch)
+    }
+  }
+
+  /// How a text is broken into lines and marked is nothing to any command: the same comes out.
+  @Test func marksAndReturnsChangeNothing() throws {
+    let scratch = try scratch()
+    for one in Self.cases where !one.words.contains("gx-report") {
+      let rows = Self.text((0..<30).map(one.readsLog ? Self.epoch : Self.prediction))
+      let text = String(decoding: rows, as: UTF8.self).replacing("\n", with: "\r\n\r\n")
+      try Data(rows).write(to: scratch / "rows")
+      let plain = try Run.shell("\(one.words) < rows", in: scratch.url)
+      try Data(("\u{feff}" + text).utf8).write(to: scratch / "rows")
+      let marked = try Run.shell("\(one.words) < rows", in: scratch.url)
+      #expect(plain.status == 0 && marked.status == 0, "\(one.words): \(marked.stderr)")
+      #expect(marked.stdout == plain.stdout, "\(one.words)")
     }
   }
 

@@ -144,8 +144,8 @@ import Testing
     let made = try Run.shell(
       """
       set -e -o pipefail
-      gx-list --class-per-folder p | gx-decode | gx-resize 16 | gx-normalize > t
-      gx-train -q -j 1 --epochs 1 --val t -o m < t > log
+      gx-list --class-per-folder p | gx-decode | gx-resize 16 | gx-normalize |
+        gx-train -q -j 1 --epochs 1 --hold-out 0 -o m > log
       gx-decode p/dE/2.png | gx-infer -m m
       """, in: scratch.url)
     #expect(made.status == 0, "\(made.stderr)")

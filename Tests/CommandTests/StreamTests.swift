@@ -39,7 +39,7 @@ import Testing
 
   @Test func selectionsAllHold() throws {
     try stream(12)
-    let run = try Run.shell("gx-cat --label spiral --split train,val in.tar | gx-cat --to ndjson", in: scratch.url)
+    let run = try Run.shell("gx-cat --classes spiral --split train,val in.tar | gx-cat --to ndjson", in: scratch.url)
     #expect(run.lines.count == 4)
     #expect(run.lines.allSatisfy { $0.contains("spiral") && !$0.contains("test") })
     #expect(try Run.shell("gx-cat -n 5 in.tar in.tar | gx-cat --to ndjson", in: scratch.url).lines.count == 5)
@@ -65,7 +65,7 @@ import Testing
   @Test func aCutStreamFailsThePipeWithoutPipefail() throws {
     try stream(200)
     let run = try Run.shell(
-      "head -c 20000 in.tar | gx-cat | gx-shuffle -b 4 | gx-cat -o out.tar; echo ${PIPESTATUS[@]}; ls out.tar*",
+      "head -c 20000 in.tar | gx-cat | gx-shuffle --buffer 4 | gx-cat -o out.tar; echo ${PIPESTATUS[@]}; ls out.tar*",
       in: scratch.url)
     #expect(run.lines.first == "0 1 1 1")
     #expect(run.lines.count == 1, "no output may appear")
@@ -73,7 +73,7 @@ import Testing
   }
 
   @Test func emptyInputIsNoStream() throws {
-    for command in ["gx-cat", "gx-shuffle", "gx-shuffle -b 3"] {
+    for command in ["gx-cat", "gx-shuffle", "gx-shuffle --buffer 3"] {
       let run = try Run.shell("\(command) < /dev/null", in: scratch.url)
       #expect(run.status == 1 && run.stderr.contains("empty"))
     }

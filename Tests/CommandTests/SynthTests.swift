@@ -39,7 +39,7 @@ import Testing
   }
 
   @Test func sharesOutEachClass() throws {
-    let rows = try rows("-n 400 --size 16 --split 70:15:15")
+    let rows = try rows("-n 400 --size 16 --shares 70:15:15")
     for label in ["elliptical", "irregular", "lenticular", "spiral"] {
       let splits = rows.filter { $0["label"]?.stringValue == label }.map { $0["split"]!.stringValue! }
       #expect(splits.count == 100)
@@ -75,7 +75,7 @@ import Testing
   }
 
   @Test(arguments: [
-    "--size 15", "--size 1025", "-n -1", "-n x", "--snr 0", "--classes ring", "--split 1", "operand", "--format jpg",
+    "--size 15", "--size 1025", "-n -1", "-n x", "--snr 0", "--classes ring", "--shares 1", "operand", "--format jpg",
     "--pictures p --format gif", "--seed -1",
   ]) func badUsage(_ options: String) throws {
     let run = try Run.shell("gx-synth \(options)", in: scratch.url)

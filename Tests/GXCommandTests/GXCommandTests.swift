@@ -7,7 +7,13 @@ import Testing
   // getopt keeps its place in globals; each parse starts anew because glibc resets where optind is 0.
   private let command = Command(
     "gx-test", "tests", synopsis: "FILE", about: "About.",
-    options: [.jobs, .seed, Option("mode", "m", "NAME", "how"), Option("flag", "f", nil, "a flag")])
+    options: [
+      .jobs, .seed, Option("mode", "m", "NAME", "how"), Option("flag", "f", nil, "a flag"), Self.rate, Self.limit,
+      Option("deep", nil, nil, "a flag of flags", needs: "mode"),
+    ])
+  private static let rate = ValueOption(
+    "rate", nil, "RATE", .optional(.number(in: 0...1)), "a number", formerly: "speed")
+  private static let limit = ValueOption("limit", nil, "N", .zeroForNone(.whole(in: 0...9)), "a count")
 
   enum Mode: String, CaseIterable { case one, two }
 
@@ -36,6 +42,31 @@ import Testing
     #expect(throws: UsageError.self) { try parse("-m", "three").choice("mode", Mode.self) }
     #expect(throws: UsageError.self) { try parse("-m", "nan").double("mode") }
     #expect(throws: UsageError.self) { try parse("-m", "1.5").double("mode", in: 0...1) }
+  }
+
+  @Test func valuesAreOfTheirRowsType() throws {
+    let arguments = try parse("--limit", "0", "--rate=0.25")
+    #expect(try arguments[Self.limit] == .some(nil) && arguments[Self.rate] == 0.25)
+    #expect(try parse()[Self.limit] == nil)
+    #expect(Self.limit.type.told(nil) == 0 && Self.limit.type.told(3) == 3)
+    #expect(Self.rate.type.told(nil) == nil && Self.rate.type.told(0.25) == 0.25)
+    #expect(OptionType<Bool>.flag.told(true) == true && OptionType<Bool>.flag.told(false) == nil)
+    #expect(OptionType<UInt64>.seed.told(.max)?.text == "18446744073709551615")
+    #expect(OptionType<Mode>.choice.words == ["one", "two"])
+  }
+
+  @Test(arguments: [
+    (["--limit", "10"], "--limit: '10' is not a whole number from 0 to 9"),
+    (["--speed", "2"], "--rate: '2' is not a number from 0.0 to 1.0"), (["--deep"], "--deep needs --mode NAME"),
+  ]) func everyValueIsChecked(_ words: [String], _ said: String) throws {
+    let arguments = try command.parse(["gx-test"] + words)
+    #expect(throws: UsageError.self) { try command.check(arguments) }
+    do { try command.check(arguments) } catch let error as UsageError { #expect(error.message == said) }
+  }
+
+  @Test func formerNamesAreTakenAndNotTold() throws {
+    #expect(try parse("--speed", "0.5")[Self.rate] == 0.5)
+    for text in [command.help, command.manual, command.completion] { #expect(!text.contains("speed")) }
   }
 
   @Test func tallyDecidesTheExitStatus() throws {

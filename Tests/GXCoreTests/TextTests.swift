@@ -16,4 +16,9 @@ import Testing
   }
 
   @Test func controlsAreReplaced() { #expect(printable("M31\u{1b}[2J\n\u{9b}é") == "M31\u{fffd}[2J\u{fffd}\u{fffd}é") }
+
+  @Test func wordsAreQuotedAsAShellReadsThem() {
+    #expect(shellWord("rotate=180,flip=hv") == "rotate=180,flip=hv")
+    #expect(shellWord("it's $HOME") == "'it'\\''s $HOME'" && shellWord("") == "''")
+  }
 }

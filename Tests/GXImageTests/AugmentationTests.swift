@@ -25,6 +25,18 @@ import Testing
     return try Augmentation(spec: spec).apply(picture, random: &random)
   }
 
+  /// What a model tells of it makes the same one again.
+  @Test(arguments: [
+    "rotate=right,crop=12", "rotate=12.5,flip=hv,zoom=0.1:10,shift=0.1x0.2,shear=3,fill=0.25,crop=12x14",
+    "flip=v,brightness=0.3,contrast=0.7,noise=0.01,fill=nearest", "flip=h",
+  ]) func theSpecIsReadBack(_ text: String) throws {
+    let augmentation = try Augmentation(spec: text)
+    let again = try Augmentation(spec: augmentation.spec)
+    #expect(again == augmentation && again.spec == augmentation.spec)
+    #expect(again.outputCrop?.width == augmentation.outputCrop?.width)
+    #expect(again.outputCrop?.height == augmentation.outputCrop?.height)
+  }
+
   @Test func sameSeedSameBytes() throws {
     let source = try ellipse(32)
     let spec = "rotate=180,flip=hv,zoom=0.8:1.2,shift=0.1,shear=10,brightness=0.2,contrast=0.2,noise=0.05"

@@ -15,9 +15,9 @@ private func near(_ a: Double, _ b: Double, _ tolerance: Double = 1e-9) -> Bool 
 extension JSONObject {
   fileprivate func doubles(_ name: String) -> [Double] { self[name]!.arrayValue!.map { $0.doubleValue! } }
 
-  fileprivate var records: [LabelledLogits] {
+  fileprivate var records: [LabelledPrediction] {
     zip(self["logits"]!.arrayValue!, doubles("truth")).map {
-      LabelledLogits(logits: $0.arrayValue!.map { $0.doubleValue! }, truth: Int($1))
+      LabelledPrediction(logits: $0.arrayValue!.map { $0.doubleValue! }, truth: Int($1))
     }
   }
 
@@ -28,17 +28,17 @@ extension JSONObject {
   }
 }
 
-private func temperature(_ records: [LabelledLogits]) throws -> Double {
+private func temperature(_ records: [LabelledPrediction]) throws -> Double {
   guard case .temperature(let value) = try LogitScaling.temperature(fitting: records) else { return .nan }
   return value
 }
 
-private func nll(_ scaling: LogitScaling, _ records: [LabelledLogits]) -> Double {
+private func nll(_ scaling: LogitScaling, _ records: [LabelledPrediction]) -> Double {
   records.reduce(0) { $0 - log(scaling.probabilities($1.logits)[$1.truth]) } / Double(records.count)
 }
 
 /// Records whose labels are drawn from the softmax of their logits: a calibrated classifier's.
-private func calibrated(_ count: Int, classes: Int, seed: UInt64) -> [LabelledLogits] {
+private func calibrated(_ count: Int, classes: Int, seed: UInt64) -> [LabelledPrediction] {
   var random = Random(seed: seed)
   return (0..<count).map { _ in
     let logits = (0..<classes).map { _ in 2 * random.normal() }
@@ -47,7 +47,7 @@ private func calibrated(_ count: Int, classes: Int, seed: UInt64) -> [LabelledLo
       truth = k
       left -= p
     }
-    return LabelledLogits(logits: logits, truth: truth)
+    return LabelledPrediction(logits: logits, truth: truth)
   }
 }
 
@@ -76,7 +76,7 @@ private func message(_ body: () throws -> Void) -> String {
 
   @Test(arguments: [1e-6, 0.1, 7, 1e5]) func logitsTimesKGiveKTimesT(_ k: Double) throws {
     for expected in golden {
-      let times = expected.records.map { LabelledLogits(logits: $0.logits.map { k * $0 }, truth: $0.truth) }
+      let times = expected.records.map { LabelledPrediction(logits: $0.logits.map { k * $0 }, truth: $0.truth) }
       let t = try temperature(expected.records)
       #expect(near(try temperature(times), k * t, 1e-9 * k * t))
     }
@@ -106,17 +106,19 @@ private func message(_ body: () throws -> Void) -> String {
 
   @Test func saysWhereNothingIsBest() {
     #expect(message { _ = try temperature([]) } == "no records to find a temperature from")
-    let right = [LabelledLogits(logits: [2, 0], truth: 0), .init(logits: [0, 1], truth: 1)]
+    let right = [LabelledPrediction(logits: [2, 0], truth: 0), .init(logits: [0, 1], truth: 1)]
     #expect(message { _ = try temperature(right) }.hasPrefix("every record is classified right"))
-    let wrong = [LabelledLogits(logits: [2, 0], truth: 1), .init(logits: [0, 1], truth: 0)]
+    let wrong = [LabelledPrediction(logits: [2, 0], truth: 1), .init(logits: [0, 1], truth: 0)]
     #expect(message { _ = try temperature(wrong) }.hasPrefix("the logits tell nothing"))
-    let constant = [LabelledLogits(logits: [1, 1], truth: 1), .init(logits: [0, 0], truth: 0)]
-    #expect(message { _ = try temperature(constant) }.hasPrefix("every record is classified right"))
+    let constant = [LabelledPrediction(logits: [1, 1], truth: 1), .init(logits: [0, 0], truth: 0)]
+    #expect(message { _ = try temperature(constant) }.hasPrefix("the logits are all equal in each record"))
+    let ties = right + [LabelledPrediction(logits: [1, 1], truth: 1)]
+    #expect(message { _ = try temperature(ties) }.hasPrefix("no class is ever likelier than the truth (1 are ties)"))
     #expect(
       message { _ = try LogitScaling.vector(fitting: right, classes: ["a", "b", "c"]) }
         == "no record is of class 'c', whose bias has no best value then")
     // Class 1 is told apart without a mistake, class 0 and 2 are not.
-    let partly: [LabelledLogits] = [
+    let partly: [LabelledPrediction] = [
       .init(logits: [0, 9, 0], truth: 1), .init(logits: [1, 0, 0], truth: 2), .init(logits: [1, 0, 0], truth: 0),
       .init(logits: [2, 0, 0], truth: 0), .init(logits: [0, 1, 2], truth: 2),
     ]
@@ -190,8 +192,7 @@ private func message(_ body: () throws -> Void) -> String {
     #expect(try Abstention(precision: 0.95, fitting: Array(repeating: right, count: 59)).threshold == 0.8)
     #expect(
       message { _ = try Abstention(precision: 0.95, fitting: Array(repeating: right, count: 58)) }
-        == "no confidence is high enough for a precision of 0.95 (at the lower bound of a 95 % interval) on these 58 "
-        + "records")
+        == "58 records are too few to be sure of a precision of 0.95: it takes 59 records, all of them right")
     // Equal confidences stand or fall together.
     let wrong = Reliability.Sample(confidence: 0.8, isRight: false)
     #expect(
@@ -210,10 +211,10 @@ private func message(_ body: () throws -> Void) -> String {
 }
 
 @Suite struct CalibrationScoresTests {
-  private func predictions() -> [Prediction] {
+  private func predictions() -> [LabelledPrediction] {
     calibrated(300, classes: 3, seed: 5).map {
       let p = softmax($0.logits)
-      return Prediction(truth: $0.truth, predicted: p.indices.max { p[$0] < p[$1] }!, probabilities: p)
+      return LabelledPrediction(truth: $0.truth, predicted: p.indices.max { p[$0] < p[$1] }!, probabilities: p)
     }
   }
 

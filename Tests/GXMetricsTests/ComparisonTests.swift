@@ -1,5 +1,6 @@
 import Foundation
 import GXCore
+import GXStream
 import Testing
 
 @testable import GXMetrics
@@ -24,7 +25,7 @@ private func golden(_ side: String) throws -> Scoreboard {
   return board
 }
 
-private func row(_ text: String) throws -> JSONObject { try JSON(parsing: text).objectValue! }
+private func row(_ text: String) throws -> Row { Row(try JSON(parsing: text).objectValue!) }
 
 private func board(_ rows: String...) throws -> Scoreboard {
   var board = Scoreboard(compares: true)
@@ -153,7 +154,7 @@ private func board(_ rows: String...) throws -> Scoreboard {
     (#"{"label":"E","prediction":"E","set":"E"}"#, "set: not a list of classes"),
     (#"{"label":"E","prediction":"E","set":["E","E"]}"#, "the set [0, 0] is not one of 1 classes"),
     (#"{"label":"E","prediction":null}"#, "neither a prediction nor probabilities nor an error"),
-    (#"{"label":"E","prediction":"new","probabilities":{"newer":1.5}}"#, "probability 1.5 is not in [0, 1]"),
+    (#"{"label":"E","prediction":"new","probabilities":{"newer":1.5}}"#, "probabilities.newer: 1.5 is not in [0, 1]"),
     (#"{"label":"E","prediction":"new","z":[1]}"#, "z: neither a text nor a number to group by"),
   ]) func ofABadRowNothingIsKept(_ text: String, _ message: String) throws {
     var board = Scoreboard(group: "z")

@@ -15,9 +15,9 @@ extension JSON {
   fileprivate var ints: [Int] { arrayValue!.map { $0.intValue! } }
   fileprivate var doubles: [Double] { arrayValue!.map { $0.doubleValue! } }
 
-  fileprivate var predictions: [Prediction] {
+  fileprivate var predictions: [LabelledPrediction] {
     zip(zip(self["truth"].ints, self["predicted"].ints), self["probabilities"].arrayValue!).map {
-      Prediction(truth: $0.0, predicted: $0.1, probabilities: $1.doubles)
+      LabelledPrediction(truth: $0.0, predicted: $0.1, probabilities: $1.doubles)
     }
   }
 }
@@ -25,12 +25,12 @@ extension JSON {
 private func near(_ a: Double, _ b: Double, _ tolerance: Double = 1e-12) -> Bool { abs(a - b) <= tolerance }
 
 /// Predictions over three classes of which `right` of ten are right, in a fixed pattern.
-private func pattern(records: Int, right: Int) -> [Prediction] {
+private func pattern(records: Int, right: Int) -> [LabelledPrediction] {
   (0..<records).map { i in
     let truth = i % 3
     let predicted = (i / 3) % 10 < right ? truth : (truth + 1) % 3
     let probabilities = (0..<3).map { $0 == predicted ? 0.8 : 0.1 }
-    return Prediction(truth: truth, predicted: predicted, probabilities: probabilities)
+    return LabelledPrediction(truth: truth, predicted: predicted, probabilities: probabilities)
   }
 }
 
@@ -60,8 +60,8 @@ private func pattern(records: Int, right: Int) -> [Prediction] {
 
   @Test func classesMayTurnUpLate() throws {
     var evaluation = Evaluation(classes: 1, bootstraps: true)
-    try evaluation.add(Prediction(truth: 0, predicted: 0, probabilities: [1]))
-    try evaluation.add(Prediction(truth: 2, predicted: 0, probabilities: [0.75, 0.25, 0]), classes: 3)
+    try evaluation.add(LabelledPrediction(truth: 0, predicted: 0, probabilities: [1]))
+    try evaluation.add(LabelledPrediction(truth: 2, predicted: 0, probabilities: [0.75, 0.25, 0]), classes: 3)
     #expect(evaluation.scores.confusion.counts == [1, 0, 0, 0, 0, 0, 1, 0, 0])
     #expect(evaluation.scores.brier == (0.75 * 0.75 + 0.25 * 0.25 + 1) / 2)
     #expect(near(evaluation.scores.nll!, 52 * log(2) / 2))  // p = 0 counts as 2^-52
@@ -75,18 +75,18 @@ private func pattern(records: Int, right: Int) -> [Prediction] {
   }
 
   @Test(arguments: [
-    (Prediction(truth: 2, predicted: 0), "class 2 predicted as 0: there are 2 classes"),
-    (Prediction(truth: 0, predicted: -1), "class 0 predicted as -1: there are 2 classes"),
-    (Prediction(truth: 0, predicted: 0, probabilities: [1]), "1 probabilities for 2 classes"),
-    (Prediction(truth: 0, predicted: 0, probabilities: [1.5, 0]), "probability 1.5 is not in [0, 1]"),
-    (Prediction(truth: 0, predicted: 0, probabilities: [0, .nan]), "probability nan is not in [0, 1]"),
-  ]) func refuse(_ record: Prediction, _ message: String) {
+    (LabelledPrediction(truth: 2, predicted: 0), "class 2 predicted as 0: there are 2 classes"),
+    (LabelledPrediction(truth: 0, predicted: -1), "class 0 predicted as -1: there are 2 classes"),
+    (LabelledPrediction(truth: 0, predicted: 0, probabilities: [1]), "1 probabilities for 2 classes"),
+    (LabelledPrediction(truth: 0, predicted: 0, probabilities: [1.5, 0]), "probability 1.5 is not in [0, 1]"),
+    (LabelledPrediction(truth: 0, predicted: 0, probabilities: [0, .nan]), "probability nan is not in [0, 1]"),
+  ]) func refuse(_ record: LabelledPrediction, _ message: String) {
     #expect(throws: GXError(message)) { try Scores(classes: 2, predictions: [record]) }
   }
 
   @Test func jsonHoldsEverything() throws {
     let scores = try Scores(
-      classes: 2, predictions: [Prediction(truth: 0, predicted: 0), .init(truth: 1, predicted: 0)])
+      classes: 2, predictions: [LabelledPrediction(truth: 0, predicted: 0), .init(truth: 1, predicted: 0)])
     #expect(
       JSON.object(scores.json(classes: ["e", "s"])).text
         == #"{"records":2,"accuracy":0.5,"balanced_accuracy":0.5,"macro_f1":0.3333333333333333,"classes":["e","s"],"#
@@ -155,7 +155,7 @@ private func pattern(records: Int, right: Int) -> [Prediction] {
 }
 
 @Suite struct BootstrapTests {
-  private func intervals(_ predictions: [Prediction], replicates: Int, seed: UInt64) throws -> ScoreIntervals {
+  private func intervals(_ predictions: [LabelledPrediction], replicates: Int, seed: UInt64) throws -> ScoreIntervals {
     var evaluation = Evaluation(classes: 3, bootstraps: true)
     for prediction in predictions { try evaluation.add(prediction) }
     return evaluation.intervals(replicates: replicates, seed: seed)
@@ -184,7 +184,7 @@ private func pattern(records: Int, right: Int) -> [Prediction] {
     var held = 0
     for trial in 0..<200 {
       let sample = (0..<200).map { i in
-        Prediction(truth: i % 3, predicted: random.chance(0.75) ? i % 3 : (i + 1) % 3)
+        LabelledPrediction(truth: i % 3, predicted: random.chance(0.75) ? i % 3 : (i + 1) % 3)
       }
       let interval = try #require(try intervals(sample, replicates: 200, seed: UInt64(trial))["accuracy"])
       if interval.low <= 0.75 && 0.75 <= interval.high { held += 1 }

@@ -14,9 +14,4 @@ import Testing
     let rows: [HTML] = ["a<b", "c"].map { "<li>\($0)</li>" }
     #expect(("<ul>\(rows)</ul>" as HTML).text == "<ul><li>a&lt;b</li><li>c</li></ul>")
   }
-
-  @Test func wordsAreQuotedAsBashReadsThem() {
-    #expect(quoted("rotate=180,flip=hv") == "rotate=180,flip=hv")
-    #expect(quoted("it's $HOME") == "'it'\\''s $HOME'" && quoted("") == "''")
-  }
 }

@@ -273,6 +273,23 @@ enum Stream {
     #expect(bad.count == 2 && bad[0].contains("line 3") && bad[1].contains("line 4"))
   }
 
+  @Test func aMarkOfByteOrderIsPassedOver() throws {
+    for text in ["\u{feff}{\"a\":1}\n", "\u{feff}\r\n{\"a\":1}\r\n"] { #expect(try read(text).objects == 1) }
+    let (objects, bad) = try read("{\"a\":1}\n\u{feff}{\"a\":1}\n")
+    #expect(objects == 1 && bad.count == 1, "it can only be the first")
+  }
+
+  @Test func aFaultIsToldWithFileLineAndId() throws {
+    let descriptor = Stream.file(Array("{\"id\":7,\"label\":true}\n{\"id\":\"b\"}\n[]\n".utf8))
+    defer { close(descriptor) }
+    let reader = NDJSONReader(ByteSource(descriptor: descriptor, name: "rows"))
+    let error = #expect(throws: GXError.self) { try reader.nextOrFail() }
+    #expect(error?.message == "rows, line 1 (7): label: true is neither a text nor a number")
+    #expect(try reader.nextOrFail()?.id == "b" && reader.place == "rows, line 2 (b)")
+    #expect(throws: NDJSONReader.BadLine.self) { try reader.next() }
+    #expect(try reader.next() == nil)
+  }
+
   @Test func aTextThatBreaksOffIsRefused() {
     #expect(throws: GXError.self) { try read("{\"a\":1}\n{\"a\":2}") }
   }

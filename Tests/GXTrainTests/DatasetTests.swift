@@ -250,7 +250,7 @@ import Testing
       message { _ = try dataset(records, in: scratch, validating: training) }
     }
     #expect(try refusal([record("1", split: "val")]).contains("record '1': the galaxy is among those to train on"))
-    #expect(try refusal([record("3", label: "c", split: "val")]).contains("label 'c' is not among"))
+    #expect(try refusal([record("3", label: "c", split: "val")]).contains("no class: 'c' (1); there are"))
     #expect(try refusal([record("3", split: "val", ops: [["op": "crop"]])]).contains("was prepared by"))
   }
 

@@ -41,7 +41,7 @@ import Testing
     (plan.epochs, plan.batch) = (1, 2)
     let graph = try Architecture.linear.graph(input: data.shape, classes: 2)
     let trainer = try Trainer(
-      graph: graph, architecture: "linear", training: data, validation: data, plan: plan, threads: 1)
+      graph: graph, training: data, validation: data, plan: plan, threads: 1)
     #expect(try trainer.run(shouldStop: { false }, afterStep: {}, afterEpoch: { _ in }))
     let head = try Classifier(trainer.model())
     #expect(try head.steps(for: records[0]).isEmpty)

@@ -79,16 +79,8 @@ import Testing
     var graph = try smallGraph(classes: data.headClasses.count)
     if let finer = data.finer { try graph.add("labels", .merge(groups: finer.groups)) }
     let trainer = try Trainer(
-      graph: graph, architecture: "small", training: data, validation: data, plan: smallPlan(epochs: 10), threads: 1)
+      graph: graph, training: data, validation: data, plan: smallPlan(epochs: 10), threads: 1)
     _ = try trainer.run(shouldStop: { false }, afterStep: {}, afterEpoch: { _ in })
     #expect(trainer.best!.scores!.accuracy > 0.9)
-    #expect(trainer.settings["distill-weight"]?.doubleValue == 0.9)
-
-    // Without the teachers it is another run.
-    let file = try trainer.checkpoint()
-    data.learn(from: nil)
-    let alone = try Trainer(
-      graph: graph, architecture: "small", training: data, validation: data, plan: smallPlan(epochs: 10), threads: 1)
-    #expect(message { try alone.restore(file) }.hasPrefix("was started with distill \""))
   }
 }

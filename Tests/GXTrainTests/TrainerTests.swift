@@ -50,7 +50,7 @@ func smallPlan(epochs: Int = 4) -> TrainingPlan {
       return graph
     }()
     let trainer = try Trainer(
-      graph: graph, architecture: "small", training: data, validation: data, plan: smallPlan(epochs: 12), threads: 1)
+      graph: graph, training: data, validation: data, plan: smallPlan(epochs: 12), threads: 1)
     _ = try trainer.run(shouldStop: { false }, afterStep: {}, afterEpoch: { _ in })
     let model = try trainer.model()
     #expect(model.classes == ["h", "v"] && model.graph == graph && model.headClasses == data.finer!.names)
@@ -79,7 +79,8 @@ func smallPlan(epochs: Int = 4) -> TrainingPlan {
     let crop = plan.augmentation?.outputCrop
     let graph = try smallGraph([crop?.height ?? 12, crop?.width ?? 12, 1], classes: data.classes.count)
     return try Trainer(
-      graph: graph, architecture: "small", training: data, validation: data, plan: plan, threads: 1)
+      graph: graph, settings: ["lr": .double(plan.learningRate)], training: data, validation: data, plan: plan,
+      threads: 1)
   }
 
   /// Runs to the end, or for so many steps, and gives the log.
@@ -171,7 +172,7 @@ func smallPlan(epochs: Int = 4) -> TrainingPlan {
     let file = try one.checkpoint()
     var plan = smallPlan()
     plan.learningRate = 0.01
-    #expect(message { try trainer(plan, data).restore(file) }.contains("started with lr 0.03, not 0.01"))
+    #expect(message { try trainer(plan, data).restore(file) }.contains("started with --lr 0.03, not with --lr 0.01"))
     let other = try dataset(bars(82), in: scratch)
     #expect(message { try trainer(smallPlan(), other).restore(file) }.contains("other records"))
     let model = try one.model().safetensors()
