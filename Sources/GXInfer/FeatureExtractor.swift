@@ -29,7 +29,7 @@ public final class FeatureExtractor: Sendable {
     let graph = try model.graph.prefix(through: self.node)
     let names = Set(graph.weightNames)
     networks = try NetworkPool(
-      graph, batch: 1, weights: model.weights.filter { names.contains($0.name) }, isProfiled: isProfiled)
+      graph, weights: model.weights.filter { names.contains($0.name) }, isProfiled: isProfiled)
     shape = graph.output.count == 1 ? [1, 1] + graph.output : graph.output
   }
 
@@ -47,11 +47,9 @@ public final class FeatureExtractor: Sendable {
     let steps = try preparation.steps(for: record)
     do {
       guard let picture = record.tensor else { throw GXError("has no pixels") }
-      let shape = shape
-      result.tensor = try networks.run([preparation.finish(picture, steps)]) { values in
-        guard values.allSatisfy(\.isFinite) else { throw GXError("the features are not finite") }
-        return try Tensor(.f32, shape) { $0.copyMemory(from: UnsafeRawBufferPointer(values)) }
-      }
+      let values = try networks.run(preparation.finish(picture, steps))
+      guard values.allSatisfy(\.isFinite) else { throw GXError("the features are not finite") }
+      result.tensor = try Tensor(shape, values)
       result.meta.ops = []
       result.meta["features"] = source
     } catch {

@@ -22,6 +22,14 @@ public enum LogitScaling: Equatable, Sendable {
     }
   }
 
+  /// Whether all logits between `-limit` and `limit` stay finite.
+  public func isFinite(forLogitsUpTo limit: Double) -> Bool {
+    switch self {
+    case .temperature(let temperature): (limit / temperature).isFinite
+    case .vector(let scale, let bias): zip(scale, bias).allSatisfy { ($0.magnitude * limit + $1.magnitude).isFinite }
+    }
+  }
+
   /// `[classes]`, 1 in sum.
   public func probabilities(_ logits: [Double]) -> [Double] { softmax(scaled(logits)) }
 }

@@ -65,6 +65,9 @@ public struct Calibration: Equatable, Sendable {
       guard let temperature else { throw GXError("\(fields.place): neither \"temperature\" nor \"scale\"") }
       scaling = .temperature(temperature)
     }
+    guard scaling.isFinite(forLogitsUpTo: Self.largestLogit) else {
+      throw GXError("\(fields.place): its numbers are too large: not all logits stay finite")
+    }
     let share = JSONKind.number(in: 0...1)
     if var sets = try fields.optionalFields("conformal") {
       conformal = ConformalSets(
@@ -82,6 +85,9 @@ public struct Calibration: Equatable, Sendable {
       JSONKind("like 0123456789abcdef/none") { $0.stringValue.flatMap(ClassifierName.init) })
     others = fields.rest
   }
+
+  /// The logits that a calibration must not turn into an infinity: all that a network can give.
+  private static let largestLogit = Double(Float.greatestFiniteMagnitude)
 
   /// Reads a file.
   /// - Throws: `GXError` that names it, and the field at fault.

@@ -87,6 +87,16 @@ public struct Model: Sendable {
     others = fields.rest
     try file.checkWeights()
     weights = file.tensors
+    try checkVariances()
+  }
+
+  /// The root of a variance below 0 is NaN, which a rectifier turns into 0 and so into a plausible answer.
+  private func checkVariances() throws(GXError) {
+    let variances = Set(
+      graph.nodes.indices.flatMap(graph.weights).filter { $0.role == .runningVariance }.map(\.name))
+    for (name, tensor) in weights where variances.contains(name) && tensor.floats().contains(where: { $0 < 0 }) {
+      throw GXError("tensor '\(name)': a variance is below 0")
+    }
   }
 
   // MARK: Writing

@@ -35,12 +35,19 @@ public struct Preparation: Sendable {
   }
 
   /// The picture after `steps`, `[height, width, channels]` of floats.
-  /// - Throws: `GXError` where a step fails, or its outcome is not what the network takes.
+  /// - Throws: `GXError` where a step fails, or its outcome is not what the network takes; of a number that is not
+  ///   finite with its place.
   public func finish(_ picture: Tensor, _ steps: [any PixelStep]) throws -> Tensor {
+    let given = picture
     var picture = picture
     for step in steps { picture = try step.apply(picture) }
     guard picture.shape == input else { throw GXError("the picture is \(picture.shape), the model takes \(input)") }
     guard picture.dtype.isFloat else { throw GXError("pixels are \(picture.dtype.name), not floats") }
+    do throws(GXError) { try picture.checkFinite() } catch {
+      // Where it came with the picture, that place is of more use than the one that the steps took it to.
+      try given.checkFinite()
+      throw error.at("after its preparation")
+    }
     return picture
   }
 

@@ -17,7 +17,7 @@ struct Gallery {
 
   init(_ model: Model, assuming assumed: Provenance.Assumption?) {
     do {
-      explainer = try Explainer(model, assuming: assumed)
+      explainer = try Explainer([model], assuming: assumed, views: .one, calibration: .none)
       fault = nil
     } catch {
       explainer = nil
@@ -65,7 +65,7 @@ struct Gallery {
       var figures = try figure(seen, alt: "\(name) as the network sees it", caption: "picture")
       var classes = [finding.prediction]
       if !finding.label.hasSameBytes(as: classes[0]) { classes.append(finding.label) }
-      for name in classes where explainer.model.classes.contains(name: name) {
+      for name in classes where explainer.classes.contains(name: name) {
         let map = try explainer.explain(tensor, after: steps, class: name).map
         let isEmpty = map.floats().allSatisfy { $0 == 0 }
         figures += try figure(

@@ -129,8 +129,8 @@ final class FormBatchReader: BodyReader {
   private let form: Multipart
   private var received = 0
   private var parts = 0
-  /// The part that is coming in, and what is known to be wrong with it.
-  private var current: (id: String, upload: Upload, fault: String?)?
+  /// The part that is coming in, and what is known to be wrong with it; nil where it is no file.
+  private var current: (part: Multipart.Part, upload: Upload, fault: String?)?
   /// A part that is whole and waits for room.
   private var waiting: (id: String, upload: Upload)?
   /// A piece that waits for memory.
@@ -180,19 +180,24 @@ final class FormBatchReader: BodyReader {
         refusal = batch.reception.fault(413, "The form has more than \(settings.parts) parts.", .tooLarge)
         return
       }
-      // Plain fields are no pictures, and a file without a name is one that was not chosen.
-      current = part.filename.flatMap { $0.isEmpty ? nil : ($0, Upload(batch.reception.budget), nil) }
+      current = (part, Upload(batch.reception.budget), nil)
     case .data(let piece):
-      guard let (_, upload, fault) = current, fault == nil else { return }
-      if upload.bytes.count + piece.count > settings.pictureBytes {
+      guard let (part, upload, fault) = current, fault == nil else { return }
+      let start = upload.bytes.prefix(Multipart.Part.sniffLength)
+      if start.count == Multipart.Part.sniffLength, !part.isFile(beginning: start) {
+        current = nil
+      } else if upload.bytes.count + piece.count > settings.pictureBytes {
         current?.fault = "The picture is over the limit of \(settings.pictureBytes) bytes."
         current?.upload = Upload(batch.reception.budget)
       } else if !upload.append(piece) {
         held = Array(piece)
       }
     case .end:
-      guard let (id, upload, fault) = current else { return }
+      guard let (part, upload, fault) = current else { return }
       current = nil
+      let isFile = part.isFile(beginning: upload.bytes.prefix(Multipart.Part.sniffLength))
+      guard fault != nil || isFile && !part.isUnchosen(count: upload.bytes.count) else { return }
+      let id = [part.filename, part.name].compactMap { $0 }.first { !$0.isEmpty } ?? "part \(parts)"
       if let fault { batch.fail(id, error: Response.reason(413), fault) } else { waiting = (id, upload) }
     case .finished: break
     }

@@ -2,9 +2,6 @@ import GXCore
 
 /// What is told of each type of galaxy.
 enum GalaxyTypes {
-  /// A class as it is shown: `Spiral`, where the model says `spiral`.
-  static func shown(_ name: String) -> String { name.prefix(1).uppercased() + name.dropFirst() }
-
   /// `description` and `examples` of a class by its name in the model; of a model's own classes nothing is known.
   static func info(_ name: String) -> JSON {
     let known = types[name.lowercased()]

@@ -37,8 +37,12 @@ struct RequestHead: Sendable {
   func header(_ name: String) -> String? { headers.first { $0.name == name }?.value }
 
   /// The media type in lower case, without parameters; nil where the request names none.
-  var mediaType: String? {
-    header("content-type").map { String(trimmed($0.prefix { $0 != ";" })).lowercased() }
+  var mediaType: String? { header("content-type").flatMap { GXServe.mediaType($0) } }
+
+  /// What the body is packed with, as the client names it; nil where it comes as it is.
+  var contentCoding: String? {
+    values("content-encoding").flatMap { $0.split(separator: ",") }.map { String(trimmed($0)) }
+      .first { !$0.isEmpty && $0.lowercased() != "identity" }
   }
 
   /// Bytes that the body is to have; nil where that is not told.

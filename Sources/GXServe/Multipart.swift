@@ -1,4 +1,5 @@
 import GXCore
+import GXImage
 import Glibc
 
 /// Reads multipart/form-data (RFC 7578) as it comes in, in pieces of any size, holding no more than one part's headers.
@@ -9,8 +10,24 @@ final class Multipart {
   struct Part: Equatable, Sendable {
     /// The form field's; nil where the part names none.
     var name: String?
-    /// nil where the part is a plain field; empty where a form was sent without choosing a file.
+    /// nil where the part names none, which RFC 7578 leaves to the client; empty where no file was chosen.
     var filename: String?
+    /// The media type in lower case, without parameters; nil where the part names none.
+    var type: String?
+
+    /// Whether the part is a file and no plain field, by all that a client may leave out: it has a filename, or a type
+    /// that is no text's, or begins with what no text begins with.
+    /// - Parameter start: The part's first bytes, `Part.sniffLength` of them or all there are.
+    func isFile(beginning start: some Collection<UInt8>) -> Bool {
+      if filename != nil { return true }
+      if let type, !type.hasPrefix("text/") { return true }
+      return beginsLikePicture(start) || start.contains(0)
+    }
+
+    /// Whether it stands for a file that was not chosen: browsers send an empty one then.
+    func isUnchosen(count: Int) -> Bool { filename?.isEmpty == true && count == 0 }
+
+    static let sniffLength = max(512, PictureCodec.sniffLength)
   }
 
   enum Event {
@@ -158,10 +175,15 @@ final class Multipart {
     var part = Part()
     for line in String(decoding: headers, as: UTF8.self).split(separator: "\r\n") {
       guard let colon = line.firstIndex(of: ":") else { throw GXError("a part's header has no colon") }
-      guard trimmed(line[..<colon]).lowercased() == "content-disposition" else { continue }
-      let parameters = headerParameters(String(line[line.index(after: colon)...]))
-      part.name = parameters["name"].map(unescaped)
-      part.filename = parameters["filename*"].flatMap(extended) ?? parameters["filename"].map(unescaped)
+      let value = line[line.index(after: colon)...]
+      switch trimmed(line[..<colon]).lowercased() {
+      case "content-disposition":
+        let parameters = headerParameters(String(value))
+        part.name = parameters["name"].map(unescaped)
+        part.filename = parameters["filename*"].flatMap(extended) ?? parameters["filename"].map(unescaped)
+      case "content-type": part.type = mediaType(String(value))
+      default: continue
+      }
     }
     return part
   }
@@ -177,6 +199,12 @@ final class Multipart {
     guard parts.count == 3, parts[0].lowercased() == "utf-8" else { return nil }
     return percentDecoded(parts[2])
   }
+}
+
+/// The media type in a Content-Type, in lower case and without parameters; nil where it is empty.
+func mediaType(_ value: String) -> String? {
+  let type = trimmed(value.prefix { $0 != ";" }).lowercased()
+  return type.isEmpty ? nil : type
 }
 
 /// The parameters of a header's value, `VALUE; NAME=TEXT; NAME="TEXT"`, by lower-case name; the first of equal ones.

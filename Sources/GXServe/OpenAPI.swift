@@ -99,7 +99,7 @@ enum OpenAPI {
   private static func classParameter(_ classes: [String]) -> JSON {
     [
       "name": "class", "in": "query", "required": false,
-      "schema": ["type": "string", "enum": .array(classes.map { .string(GalaxyTypes.shown($0)) })],
+      "schema": ["type": "string", "enum": .array(classes.map(JSON.string))],
       "description": "The class to explain; where it is not given, the one that was predicted.",
     ]
   }
@@ -155,7 +155,7 @@ enum OpenAPI {
   }
 
   private static func schemas(_ classes: [String]) -> JSONObject {
-    let name: JSON = ["type": "string", "enum": .array(classes.map { .string(GalaxyTypes.shown($0)) })]
+    let name: JSON = ["type": "string", "enum": .array(classes.map(JSON.string))]
     let text: JSON = ["type": "string"]
     let probability: JSON = ["type": "number", "minimum": 0, "maximum": 1]
     let percentage: JSON = ["type": "string", "pattern": "^[0-9]{1,3}\\.[0-9]{2}%$"]

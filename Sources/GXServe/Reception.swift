@@ -1,4 +1,5 @@
 import GXCore
+import GXImage
 
 /// What body readers share.
 struct Reception: Sendable {
@@ -32,9 +33,24 @@ struct Reception: Sendable {
     fault(413, "\(what) is over the limit of \(limit) bytes.", .tooLarge)
   }
 
-  func unsupported(_ wanted: String) -> Response { fault(415, "This path takes \(wanted).", .mediaType) }
+  /// - Parameter wanted: What is taken, each with its Content-Type.
+  func unsupported(_ head: RequestHead, _ wanted: String) -> Response {
+    let came = head.mediaType.map { "'\($0.prefix(80))'" } ?? "a body without a Content-Type"
+    return fault(415, "This path takes \(wanted), not \(came).", .mediaType)
+  }
+
+  func packed(_ coding: String) -> Response {
+    fault(
+      415, "The body has the Content-Encoding '\(coding.prefix(80))': send it as it is, without that header.",
+      .mediaType, headers: [("Accept-Encoding", "identity")])
+  }
 
   func malformed(_ error: GXError) -> Response { fault(400, "The form cannot be read: \(error.message).", .badRequest) }
+
+  /// What a picture is sent as, for messages.
+  static let ways =
+    "a picture as the field '\(PictureReader.field)' of a form (Content-Type: multipart/form-data), or as the body "
+    + "(Content-Type: \(PictureCodec.all.map(\.mediaTypes[0]).joined(separator: ", ")) or application/octet-stream)"
 
   func nothing(_ message: String) -> Response { fault(400, error: "No image provided", message, .badRequest) }
 
@@ -43,3 +59,6 @@ struct Reception: Sendable {
     try Multipart(contentType: head.header("content-type") ?? "", headerLimit: settings.partHeaderBytes)
   }
 }
+
+/// Whether a file begins as pictures do that are read.
+func beginsLikePicture(_ start: some Collection<UInt8>) -> Bool { PictureCodec(sniffing: start) != nil }

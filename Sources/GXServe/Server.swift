@@ -6,11 +6,11 @@ import Glibc
 public final class Server: Sendable {
   /// Everything that is read anew on SIGHUP.
   public struct Sources: Sendable {
-    let engine: @Sendable () throws -> Engine
+    let model: @Sendable () throws -> ServedModel
     let keys: @Sendable () throws -> KeyStore
 
-    public init(engine: @escaping @Sendable () throws -> Engine, keys: @escaping @Sendable () throws -> KeyStore) {
-      (self.engine, self.keys) = (engine, keys)
+    public init(model: @escaping @Sendable () throws -> ServedModel, keys: @escaping @Sendable () throws -> KeyStore) {
+      (self.model, self.keys) = (model, keys)
     }
   }
 
@@ -45,11 +45,11 @@ public final class Server: Sendable {
         "there are no keys yet, so nobody could use it: make one with 'gx-serve keys add NAME', "
           + "or let everybody in with --public")
     }
-    let engine = try sources.engine()
-    try engine.warmUp(threads: settings.workers)
+    let model = try sources.model()
+    try model.warmUp(threads: settings.workers)
     log = try AccessLog(path: accessLog, tell: tell)
     service = Service(
-      engine, keys, settings, log, files: try Page.files() + Samples.files(), isTLS: certificate != nil)
+      model, keys, settings, log, files: try Page.files() + Samples.files(), isTLS: certificate != nil)
     let inherited = Systemd.sockets()
     let sockets = try inherited.isEmpty ? endpoints.map(ListenSocket.open) : inherited
     let names = sockets.map(ListenSocket.name)
@@ -81,9 +81,9 @@ public final class Server: Sendable {
     do {
       let keys = try sources.keys()
       guard settings.isPublic || !keys.keys.isEmpty else { throw GXError("there are no keys") }
-      let engine = try sources.engine()
-      try engine.warmUp(threads: settings.workers)
-      service.engine.now = engine
+      let model = try sources.model()
+      try model.warmUp(threads: settings.workers)
+      service.model.now = model
       service.access.replace(keys: keys)
       service.metrics.count(reload: true)
       tell(.note("reloaded model and keys"))

@@ -1,10 +1,11 @@
 import GXCore
+import GXInfer
 
 /// What each route does.
 final class Service: Application, Sendable {
   let access: Access
-  let metrics = Metrics()
-  let engine: Live<Engine>
+  let metrics = ServerMetrics()
+  let model: Live<ServedModel>
   let commonHeaders: [(name: String, value: String)]
   private let settings: Settings
   private let routes: Routes
@@ -13,8 +14,9 @@ final class Service: Application, Sendable {
   private let archives: ClassifyQueue
   private let budget: Budget
 
-  init(_ engine: Engine, _ keys: KeyStore, _ settings: Settings, _ log: AccessLog, files: [StaticFile], isTLS: Bool) {
-    self.engine = Live(engine)
+  init(_ model: ServedModel, _ keys: KeyStore, _ settings: Settings, _ log: AccessLog, files: [StaticFile], isTLS: Bool)
+  {
+    self.model = Live(model)
     self.settings = settings
     self.log = log
     access = Access(settings, keys)
@@ -95,28 +97,28 @@ final class Service: Application, Sendable {
     _ head: RequestHead, _ route: Route, _ tag: Tag, _ headers: [(name: String, value: String)],
     _ wake: @escaping @Sendable () -> Void
   ) -> Intake {
-    let engine = engine.now
+    let model = model.now
     let reception = Reception(settings: settings, budget: budget, queue: queue, headers: headers, wake: wake)
     switch route.action {
     case .classify:
       return picture(head, reception) { [self] file in
-        classify(file, engine).adding(headers)
+        classify(file, model).adding(headers)
       }
-    case .batch: return batch(head, reception, tag, engine)
+    case .batch: return batch(head, reception, tag, model)
     case .explain:
       let name = head.parameter("class")
       let wantsPicture = head.prefers("image/png", to: "application/json")
       return picture(head, reception) { [self] file in
-        explain(file, class: name, asPicture: wantsPicture, engine).adding(headers)
+        explain(file, class: name, asPicture: wantsPicture, model).adding(headers)
       }
     case .health:
       return .answer(.json(["status": "healthy", "model_loaded": true, "version": .string(gxVersion)]))
-    case .info: return .answer(.json(info(engine)).adding(headers))
+    case .info: return .answer(.json(info(model)).adding(headers))
     case .metrics:
       return .answer(
         Response(200, type: "text/plain; version=0.0.4; charset=utf-8", .bytes(Array(metrics.text.utf8)))
           .adding(headers))
-    case .openAPI: return .answer(.json(OpenAPI.document(routes, classes: engine.classes, isPublic: settings.isPublic)))
+    case .openAPI: return .answer(.json(OpenAPI.document(routes, classes: model.classes, isPublic: settings.isPublic)))
     case .file(let file): return .answer(Response(200, type: file.type, .bytes(file.bytes), maxAge: 300))
     }
   }
@@ -124,38 +126,46 @@ final class Service: Application, Sendable {
   private func picture(
     _ head: RequestHead, _ reception: Reception, _ work: @escaping @Sendable ([UInt8]) -> Response
   ) -> Intake {
+    if let coding = head.contentCoding { return .answer(reception.packed(coding)) }
     do throws(GXError) {
-      var form: Multipart?
+      let source: PictureReader.Source
       switch head.mediaType {
-      case "multipart/form-data": form = try reception.form(head)
-      // A form without a file, as the original takes it; and nothing at all.
-      case "application/x-www-form-urlencoded", nil:
-        return .read(PictureReader(reception, form: nil, isNoPicture: true, work: work))
-      case "application/octet-stream": break
+      case "multipart/form-data": source = .form(try reception.form(head))
+      // What curl and others say of any body where nobody tells them better.
+      case "application/x-www-form-urlencoded", nil: source = .unknown
       case .some(let type):
-        guard type.hasPrefix("image/") else { return .answer(reception.unsupported("a form, or a picture as it is")) }
+        guard type.hasPrefix("image/") || type == "application/octet-stream" else {
+          return .answer(reception.unsupported(head, Reception.ways))
+        }
+        source = .body
       }
-      let limit = PictureReader.limit(settings, isForm: form != nil)
-      if head.contentLength ?? 0 > limit { return .answer(reception.tooLarge(limit, "The body")) }
-      return .read(PictureReader(reception, form: form, work: work))
+      let reader = PictureReader(reception, source, work: work)
+      if head.contentLength ?? 0 > reader.limit { return .answer(reception.tooLarge(reader.limit, "The body")) }
+      return .read(reader)
     } catch {
       return .answer(reception.malformed(error))
     }
   }
 
-  private func batch(_ head: RequestHead, _ reception: Reception, _ tag: Tag, _ engine: Engine) -> Intake {
+  private func batch(_ head: RequestHead, _ reception: Reception, _ tag: Tag, _ model: ServedModel) -> Intake {
     let access = access
     let batch = BatchWork(
-      reception: reception, work: { [self] id, file in row(id, file, engine) },
+      reception: reception, work: { [self] id, file in row(id, file, model) },
       charge: { access.charge(tag.client, key: tag.key) })
+    if let coding = head.contentCoding { return .answer(reception.packed(coding)) }
     if head.contentLength ?? 0 > settings.batchBytes {
       return .answer(reception.tooLarge(settings.batchBytes, "The body"))
     }
     do throws(GXError) {
       switch head.mediaType {
       case "multipart/form-data": return .read(FormBatchReader(batch, form: try reception.form(head)))
-      case "application/x-tar": return .read(ArchiveReader(batch, archives: archives))
-      default: return .answer(reception.unsupported("a form, or a tar as application/x-tar"))
+      // A tar, whatever its sender's program says of a body where nobody tells it better.
+      case "application/x-tar", "application/octet-stream", "application/x-www-form-urlencoded", nil:
+        return .read(ArchiveReader(batch, archives: archives))
+      default:
+        return .answer(
+          reception.unsupported(
+            head, "a form (Content-Type: multipart/form-data) or a tar archive (Content-Type: application/x-tar)"))
       }
     } catch {
       return .answer(reception.malformed(error))
@@ -164,13 +174,12 @@ final class Service: Application, Sendable {
 
   // MARK: Pictures
 
-  private func classify(_ file: [UInt8], _ engine: Engine) -> Response {
+  private func classify(_ file: [UInt8], _ model: ServedModel) -> Response {
     do {
-      let prediction = try engine.classify(file, maxPixels: settings.pixels)
-      let best = prediction.ranking[0].name
-      metrics.count(picture: best)
-      var object = prediction.json
-      object["galaxy_info"] = GalaxyTypes.info(best)
+      let prediction = try model.classify(file, maxPixels: settings.pixels)
+      metrics.count(picture: prediction.name)
+      var object = prediction.answer
+      object["galaxy_info"] = GalaxyTypes.info(prediction.name)
       object["timestamp"] = .string(timestamp())
       return .json(object)
     } catch {
@@ -179,29 +188,29 @@ final class Service: Application, Sendable {
     }
   }
 
-  private func explain(_ file: [UInt8], class name: String?, asPicture: Bool, _ engine: Engine) -> Response {
+  private func explain(_ file: [UInt8], class name: String?, asPicture: Bool, _ model: ServedModel) -> Response {
     do {
-      let explanation = try engine.explain(file, class: name, maxPixels: settings.pixels)
-      metrics.count(picture: explanation.prediction.ranking[0].name)
+      let explanation = try model.explain(file, class: name, maxPixels: settings.pixels)
+      metrics.count(picture: explanation.explanation.prediction.name)
       if asPicture { return Response(200, type: "image/png", .bytes(try explanation.overlay())) }
-      return .json(explanation.json)
-    } catch Engine.Unexplained.model {
+      return .json(explanation.answer)
+    } catch ServedModel.Unexplained.model {
       return .fault(404, "This server's model has no layer that could be shown.", .notFound)
-    } catch Engine.Unexplained.noClass {
-      let classes = engine.classes.map(GalaxyTypes.shown).joined(separator: ", ")
-      return .fault(400, "There is no such class; there are \(classes).", .badRequest)
+    } catch ServedModel.Unexplained.noClass {
+      return .fault(
+        400, "There is no such class; there are \(model.classes.joined(separator: ", ")).", .badRequest)
     } catch {
       metrics.count(picture: nil)
       return .fault(400, error: "Invalid image", "\(error)", .badPicture)
     }
   }
 
-  private func row(_ id: String, _ file: [UInt8], _ engine: Engine) -> JSONObject {
+  private func row(_ id: String, _ file: [UInt8], _ model: ServedModel) -> JSONObject {
     do {
-      let prediction = try engine.classify(file, maxPixels: settings.pixels)
-      metrics.count(picture: prediction.ranking[0].name)
+      let prediction = try model.classify(file, maxPixels: settings.pixels)
+      metrics.count(picture: prediction.name)
       var object: JSONObject = ["id": .string(id)]
-      object.merge(prediction.json)
+      object.merge(prediction.answer)
       return object
     } catch {
       metrics.count(picture: nil)
@@ -209,13 +218,13 @@ final class Service: Application, Sendable {
     }
   }
 
-  private func info(_ engine: Engine) -> JSONObject {
+  private func info(_ model: ServedModel) -> JSONObject {
     var types = JSONObject()
-    for name in engine.classes { types[GalaxyTypes.shown(name)] = GalaxyTypes.info(name) }
+    for name in model.classes { types[name] = GalaxyTypes.info(name) }
     return [
-      "classes": .array(engine.classes.map { .string(GalaxyTypes.shown($0)) }),
-      "num_classes": .int(engine.classes.count),
-      "input_size": .array(engine.inputSize.map(JSON.int)), "galaxy_types": .object(types),
+      "classes": .array(model.classes.map(JSON.string)),
+      "num_classes": .int(model.classes.count),
+      "input_size": .array(model.inputSize.map(JSON.int)), "galaxy_types": .object(types),
     ]
   }
 

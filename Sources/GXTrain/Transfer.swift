@@ -184,7 +184,7 @@ private struct FeatureCache {
   }
 
   func features(views: Int, _ advance: () -> Void) throws -> Dataset {
-    let pool = try NetworkPool(graph, batch: 1, weights: start.weights(of: graph), isProfiled: false)
+    let pool = try NetworkPool(graph, weights: start.weights(of: graph), isProfiled: false)
     let shape = graph.output.count == 1 ? [1, 1] + graph.output : graph.output
     var items = (0..<views).lazy.flatMap { view in
       training.train.lazy.map { Item(data: training, sample: $0, split: .train, view: view, views: views) }
@@ -201,7 +201,7 @@ private struct FeatureCache {
             var picture = try item.data.pixels(of: item.sample)
             if let crop { picture = try crop.apply(picture) }
             if item.view > 0 { picture = try Dihedral.view(item.view, of: picture) }
-            return try pool.run([picture]) { try Tensor(shape, Array($0)) }
+            return try Tensor(shape, pool.run(picture))
           }
         )
       } emit: { (item: Item, features: Result<Tensor, Error>) in

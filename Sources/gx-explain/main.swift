@@ -18,25 +18,28 @@ let command = Command(
   about: """
     Adds a map to each record: KEY.gradcam.npy (or the name of another --method), f32 [height, width, 1] of the
     picture's own size, in 0...1. 1 is the place with most evidence for the class; a map of zeros means that nothing
-    speaks for it. What the model does not see of a picture, because it cuts it off, is 0 too. gx-infer's fields go
-    into the JSON, and in "explained", by the map's name, its "class", the "node" of the network that was looked at,
-    and the "peak", the evidence that 1 stands for.
+    speaks for it. The parts of a picture that the model crops away are 0 too. The JSON gets the fields that gx-infer
+    writes, and under "explained", by the map's name: the "class", the "node" of the network that was looked at, and the
+    "peak", which is how much evidence the value 1 stands for.
 
-    gradcam (Selvaraju et al. 2017) weighs each channel of the network's last picture by its mean gradient; hirescam
-    (Draelos & Carin 2020) weighs each place by its own, and so shows nothing that the class's score does not depend
-    on. occlusion (Zeiler & Fergus 2014) covers one place after the other and tells what that takes off the score: the
-    slow check of the others. Maps are of the picture as it is, also where the model classifies by averaged views.
+    gradcam (Selvaraju et al. 2017) weighs each channel of the network's last feature map by its mean gradient; hirescam
+    (Draelos & Carin 2020) weighs each place by its own gradient, and so shows nothing that the class's score does not
+    depend on. occlusion (Zeiler & Fergus 2014) covers one place after the other and measures how much the score falls:
+    a slow check of the other two. Where the model classifies by several views (--tta of gx-model), the prediction is
+    theirs; the map is always of the picture as it is.
 
-    Pictures are prepared as gx-infer prepares them. Memory does not grow with the number of records. Where overlays
-    are written, records of the same key overwrite each other's.
+    Pictures are prepared as gx-infer prepares them. Memory does not grow with the number of records. With --overlay,
+    records that have the same key overwrite each other's PNG.
     """,
   options: [
     Option("model", "m", "MODEL", "a model that gx-train wrote [the one in the box]"),
     Option("class", nil, "NAME", "the class to look for evidence of [what each picture is classified as]"),
     Option("method", nil, "NAME", "gradcam, hirescam or occlusion [gradcam]"),
-    Option("node", nil, "NAME", "of gradcam and hirescam: look at this node of the graph [the last picture]"),
-    Option("patch", nil, "PIXELS", "of occlusion: the side of what covers, in the model's pixels [a fifth of a side]"),
-    Option("stride", nil, "PIXELS", "of occlusion: the step from place to place [half of the patch]"),
+    Option("node", nil, "NAME", "of gradcam and hirescam: look at this node of the graph [the last feature map]"),
+    Option(
+      "patch", nil, "PIXELS",
+      "of occlusion: the side of the square that covers, in the model's pixels [a fifth of the shorter side]"),
+    Option("stride", nil, "PIXELS", "of occlusion: the step from one place to the next [half of the patch]"),
     Option("overlay", nil, "FOLDER", "write FOLDER/KEY.png, the map over the picture, and gx-infer's rows to stdout"),
     Option("tar", nil, nil, "write a tar of such PNGs instead of tensors"),
     Option(
@@ -64,13 +67,11 @@ command.main { arguments in
   if let name { try asUsage("class") { () throws(GXError) in _ = try model.place(ofClass: name) } }
   let method = try method(arguments, model)
   let explainer: Explainer
-  let classifier: Ensemble
   do {
-    explainer = try Explainer(model, node: arguments.string("node"), method: method, assuming: assumption)
-    classifier = try Ensemble([model], assuming: assumption)
+    explainer = try Explainer([model], node: arguments.string("node"), method: method, assuming: assumption)
   } catch { throw GXError("\(path ?? Model.inTheBoxName): \(error)") }
   let work = { @Sendable (record: Record) in
-    try explained(record, explainer, classifier, class: name, isOverlaid: isOverlaid)
+    try explained(record, explainer, class: name, isOverlaid: isOverlaid)
   }
   let pipe = RecordPipe(arguments)
 
@@ -117,21 +118,21 @@ func asUsage<T>(_ option: String, _ body: () throws(GXError) -> T) throws -> T {
 /// The record with its map, or where `isOverlaid` with a PNG of the map over the picture instead of tensors. What is
 /// wrong with its picture becomes its error; a record that was prepared otherwise than the model wants ends the run.
 func explained(
-  _ record: Record, _ explainer: Explainer, _ classifier: Ensemble, class name: String?, isOverlaid: Bool
+  _ record: Record, _ explainer: Explainer, class name: String?, isOverlaid: Bool
 ) throws -> Record {
   var result = record
   guard record.error == nil else { return result }
-  let row = try classifier.row(of: record)
+  let steps = try explainer.steps(for: record)
   do {
-    if let error = row.error { throw GXError(error) }
-    guard let picture = record.tensor, let likeliest = likeliest(row) else { throw GXError("has no pixels") }
-    let steps = try explainer.steps(for: record)
-    let name = name ?? likeliest
-    let (map, peak) = try explainer.explain(picture, after: steps, class: name).spread(over: picture, after: steps)
+    guard let picture = record.tensor else { throw GXError("has no pixels") }
+    let explanation = try explainer.explain(picture, after: steps, class: name)
+    let (map, peak) = try explanation.spread(over: picture, after: steps)
     let method = explainer.method.name
-    result.meta.merge(row)
+    explanation.prediction.write(to: &result.meta)
     var all = result.meta["explained"]?.objectValue ?? [:]
-    all[method] = ["class": .string(name), "node": .string(explainer.node), "peak": .float(peak)]
+    all[method] = [
+      "class": .string(explanation.explained), "node": .string(explainer.node), "peak": .float(peak),
+    ]
     result.meta["explained"] = .object(all)
     guard isOverlaid else {
       result.extras.removeAll { $0.name == method }
@@ -147,12 +148,6 @@ func explained(
     result.fail("\(error)")
   }
   return result
-}
-
-/// The class that a row predicts, or where it abstains leans to.
-func likeliest(_ row: Row) -> String? {
-  row.prediction
-    ?? row[.probabilities]?.objectValue?.max { $0.value.doubleValue! < $1.value.doubleValue! }?.key
 }
 
 /// Writes a record's PNG into `folder`, and gives its row.

@@ -17,19 +17,20 @@ let command = Command(
     Writes a row for each record: its fields (without "ops"), "prediction", "confidence" (the likeliest class'
     probability) and "probabilities" (of every class). A failed record's row carries its "error" instead.
 
-    Of several models, which must have the same classes, the mean of the probabilities counts, in whatever order they
-    are given; each finishes the preparation that it wants. Rows then have "entropy" (of the mean) and
-    "mutual_information" (the part of it that comes of the models' disagreeing, or of one model's several views), in
-    nats and before calibration.
+    Several models must have the same classes. Their probabilities are averaged, and the order in which they are given
+    makes no difference; each prepares the pictures as it needs them. Rows then have "entropy" (of the mean) and
+    "mutual_information" (the part of the entropy that is due to the models' disagreement, or to that of one model's
+    several views), in nats and before calibration.
 
-    Where gx-calibrate has stored a calibration in the model (or FILE is one), probabilities are the calibrated ones and
-    rows say "calibrated":true. With conformal sets they have "set", the classes that may be the truth, the likeliest
-    first; with a wanted precision, where the confidence is too low, "prediction":null and "reason":"uncertain". The
-    calibrations of several models count for nothing together: calibrate the mean.
+    Where the model holds a calibration of gx-calibrate (or FILE is one), probabilities are the calibrated ones and
+    rows say "calibrated":true. With conformal sets, rows have "set": the classes that may be the truth, the likeliest
+    first. With a wanted precision, rows whose confidence is too low have "prediction":null and "reason":"uncertain".
+    The calibrations of several models say nothing of their mean: calibrate that.
 
-    What the model's training pictures went through is repeated: where a record lacks the last steps, they are
-    applied here; where it was prepared otherwise, gx-infer refuses. So decoded pictures need nothing else. Records
-    from elsewhere that do not tell their "ops" count as merely decoded if they are u8; for floats, say what they are.
+    Pictures are prepared as the training pictures were: steps that a record still lacks are applied here, and a record
+    that was prepared differently ends the run with an error. So decoded pictures need nothing else. Records without
+    "ops", from other programs, count as merely decoded if they are u8; for floats, --assume-ops says what they are. A
+    picture with a value that is not finite (NaN or an infinity) is a failed record that names the place.
 
     With --features a tensor stream comes out: each record with what enters the model's last layer as its tensor, f32
     of [1, 1, n]. "gx-train --arch linear" learns new classes from it.

@@ -15,16 +15,16 @@ let command = Command(
   "gx-serve", "classify galaxy pictures over HTTP",
   synopsis: "[-m MODEL]...\n   or: gx-serve keys add NAME [--scope A,B] | keys list | keys remove NAME",
   about: """
-    Serves a web page, and an API: POST /api/classify (a form's field "image", or the picture as the body),
-    /api/classify/batch (many files of a form, or a tar; a row for each), /api/explain (where the evidence lies), GET
-    /api/info, /api/health, /metrics, and /api/openapi.json, which tells the rest.
+    Serves a web page and an API: POST /api/classify (a picture as a form's field "image", or as the body),
+    /api/classify/batch (the files of a form, or a tar; one row for each), /api/explain (where the evidence lies), GET
+    /api/info, /api/health, /metrics, and /api/openapi.json, which describes all of it. Classes have the names that the
+    model gives them.
 
-    Clients show a key, "Authorization: Bearer KEY". "keys add" makes one and prints it, this once: only its SHA-256 is
-    kept. Its scopes are read (the API) and metrics. A server that runs learns of new keys, and of a new model, on
-    SIGHUP.
+    Clients send a key: "Authorization: Bearer KEY". "keys add" makes one and prints it once; only its SHA-256 is kept.
+    A key's scopes are read (the API) and metrics. On SIGHUP a running server reads the keys and the model anew.
 
-    It listens on this machine alone unless --listen says otherwise; then give --tls-cert and --tls-key, or put a proxy
-    before it and name that with --trusted-proxy. SIGTERM ends it when all requests under way are answered.
+    It listens on this machine alone unless --listen says otherwise. Then give --tls-cert and --tls-key, or put a proxy
+    in front and name it with --trusted-proxy. On SIGTERM it answers all requests that are under way, and ends.
     """,
   options: [
     Option("model", "m", "MODEL", "a model that gx-train wrote [the one in the box]; of several, the mean counts"),
@@ -77,7 +77,7 @@ command.main { arguments in
   let server = try Server(
     settings(arguments),
     Server.Sources {
-      try Engine(
+      try ServedModel(
         paths.isEmpty ? [Model.inTheBox()] : paths.map { path throws in try Model(path: path) }, views: views,
         calibration: Ensemble.CalibrationSource(option: arguments.string("calibration")))
     } keys: {

@@ -209,7 +209,7 @@ import Testing
     let predictions = try #require(
       try server.classify(galaxies.pictures[0]).json["all_predictions"] as? [[String: Any]])
     for prediction in predictions {
-      let name = (prediction["class"] as? String ?? "").lowercased()
+      let name = prediction["class"] as? String ?? ""
       let mean = alone.reduce(0) { $0 + ($1?[name] ?? .nan) } / 2
       #expect(abs((prediction["probability"] as? Double ?? .nan) - mean) < 1e-6)
     }

@@ -24,7 +24,7 @@ import Testing
     return Model(graph: graph, classes: classes, input: [4, 4, 1], ops: ops ?? [unit], training: [:], weights: weights)
   }
 
-  func classify(_ ensemble: Ensemble, _ picture: Tensor) throws -> Ensemble.Result {
+  func classify(_ ensemble: Ensemble, _ picture: Tensor) throws -> GXInfer.Prediction {
     try ensemble.classify(picture, after: ensemble.steps(for: record("r", ops: [unit], tensor: picture)))
   }
 
@@ -74,16 +74,16 @@ import Testing
   }
 
   @Test func ranksEqualsInTheOrderOfTheClasses() throws {
-    let result = try Ensemble([model(1)]).result([[0.5, 2, 0.5]])
-    #expect(result.ranking == [1, 0, 2] && result.prediction == 1 && result.confidence == result.probabilities[1])
+    let result = try GXInfer.Prediction(classes: ["x", "y", "z"], members: [[0.5, 2, 0.5]])
+    #expect(result.ranking == [1, 0, 2] && result.likeliest == 1 && result.confidence == result.probabilities[1])
   }
 
   @Test func disagreementByHand() {
     let sure: [[Float]] = [[0, -100], [-100, 0]]
-    let contrary = Ensemble.Disagreement(mean: logMeanProbabilities(sure), members: sure)
+    let contrary = GXInfer.Prediction.Disagreement(mean: logMeanProbabilities(sure), members: sure)
     #expect(abs(contrary.entropy - log(2)) < 1e-7 && abs(contrary.mutualInformation - log(2)) < 1e-7)
     let unsure: [[Float]] = [[3, 3], [-1, -1]]
-    let agreed = Ensemble.Disagreement(mean: logMeanProbabilities(unsure), members: unsure)
+    let agreed = GXInfer.Prediction.Disagreement(mean: logMeanProbabilities(unsure), members: unsure)
     #expect(abs(agreed.entropy - log(2)) < 1e-7 && agreed.mutualInformation < 1e-7)
   }
 

@@ -132,7 +132,7 @@ import Testing
     #expect(results[0].logits == results[1].logits)
     #expect(abs(results[0].probabilities.reduce(0, +) - 1) < 1e-6)
     let highest = results[0].logits.indices.max { results[0].logits[$0] < results[0].logits[$1] }
-    #expect(results[0].prediction == highest)
+    #expect(results[0].likeliest == highest)
   }
 
   @Test func refusesPicturesThatDoNotFit() throws {

@@ -1,6 +1,8 @@
 import GXCore
+import GXModel
 import Testing
 
+@testable import GXInfer
 @testable import GXServe
 
 @Suite struct Documents {
@@ -44,7 +46,7 @@ import Testing
   }
 
   @Test func metricsAreText() {
-    let metrics = Metrics()
+    let metrics = ServerMetrics()
     metrics.count(route: "/api/classify", status: 200, seconds: 0.03, nil)
     metrics.count(route: "/api/classify", status: 429, seconds: 0.001, .rateLimit)
     metrics.count(picture: "a \"b\"\\\n")
@@ -74,12 +76,16 @@ import Testing
 
   /// What a calibration adds, and that nothing else changes for clients of the original.
   @Test func predictionsTellTheirDoubts() throws {
-    var prediction = Prediction(ranking: [("b", 0.75), ("a", 0.25)], set: nil, isUncertain: nil)
-    let plain = prediction.json
-    #expect(plain["galaxy_type"] == "B" && plain["set"] == nil && plain["uncertain"] == nil)
-    prediction = Prediction(ranking: prediction.ranking, set: ["b", "a"], isUncertain: true)
-    var json = prediction.json
-    #expect(json["set"] == ["B", "A"] && json["uncertain"] == true)
+    let logits: [Float] = [0, 1.1]
+    let plain = try Prediction(classes: ["a", "b"], members: [logits]).answer
+    #expect(plain["galaxy_type"] == "b" && plain["set"] == nil && plain["uncertain"] == nil)
+    let calibration = try Calibration(
+      json: [
+        "classes": ["a", "b"], "temperature": 1, "conformal": ["method": "lac", "coverage": 0.9, "threshold": 0.9],
+        "abstention": ["precision": 0.9, "threshold": 0.9],
+      ])
+    var json = try Prediction(classes: ["a", "b"], members: [logits], calibration: calibration).answer
+    #expect(json["set"] == ["b", "a"] && json["uncertain"] == true)
     let document = OpenAPI.document(routes, classes: ["a", "b"], isPublic: true)
     let schemas = try #require(document["components"]?.objectValue?["schemas"]?.objectValue)
     for name in ["Classification", "Row"] {

@@ -59,7 +59,7 @@ func smallPlan(epochs: Int = 4) -> TrainingPlan {
     // What was validated is what the model tells.
     let classifier = try Classifier(model, assuming: .all)
     let right = try data.val.count { sample in
-      try classifier.classify(data.pixels(of: sample), after: []).prediction == Int(sample.label)
+      try classifier.classify(data.pixels(of: sample), after: []).likeliest == Int(sample.label)
     }
     #expect(Double(right) / Double(data.val.count) == trainer.best!.scores!.accuracy)
 
@@ -110,7 +110,7 @@ func smallPlan(epochs: Int = 4) -> TrainingPlan {
     let classifier = try Classifier(trainer.model())
     let data = trainer.validation
     let right = try data.val.count {
-      try classifier.classify(data.pixels(of: $0), after: []).prediction == Int($0.label)
+      try classifier.classify(data.pixels(of: $0), after: []).likeliest == Int($0.label)
     }
     #expect(Double(right) / Double(data.val.count) == best.scores?.accuracy)
   }

@@ -83,7 +83,7 @@ import Testing
     #expect(model.training["weights"]?.objectValue?["file"] == "weights.safetensors")
     let classifier = try Classifier(model)
     let right = try data.val.count {
-      try classifier.classify(data.pixels(of: $0), after: []).prediction == Int($0.label)
+      try classifier.classify(data.pixels(of: $0), after: []).likeliest == Int($0.label)
     }
     #expect(Double(right) / Double(data.val.count) == best.scores?.accuracy)
     #expect(try FileManager.default.contentsOfDirectory(atPath: scratch.url.path).allSatisfy { !$0.hasPrefix("gx.") })

@@ -29,7 +29,7 @@ async function meetServer() {
   try {
     const info = await ask("/api/info");
     classes = info.classes;
-    const names = new Intl.ListFormat("en-GB").format(classes.map((name) => name.toLowerCase()));
+    const names = new Intl.ListFormat("en-GB").format(classes);
     $("model").textContent = classes.length <= 8 ? `tells apart ${names}` : `tells ${classes.length} classes apart`;
     $("trouble").hidden = $("key").hidden = true;
     $("forget").hidden = !currentKey();

@@ -96,7 +96,7 @@ export class Card {
     this.#part(".kind").textContent = kind;
     this.#part(".confidence").textContent = percent(result.confidence);
     this.#part(".bars").replaceChildren(...this.#bars(result));
-    this.#part("summary").textContent = `About ${kind.toLowerCase()} galaxies`;
+    this.#part("summary").textContent = `About ${kind} galaxies`;
     this.#part(".description").textContent = result.galaxy_info?.description ?? "";
     const examples = result.galaxy_info?.examples ?? [];
     this.#part(".examples").textContent = examples.length ? `Such as ${examples.join(", ")}.` : "";

@@ -1,12 +1,12 @@
 import GXCore
 
 /// What the server counts, and how Prometheus reads it (text format 0.0.4).
-final class Metrics: @unchecked Sendable {
+final class ServerMetrics: @unchecked Sendable {
   /// Upper bounds of the histogram's buckets, in seconds.
   private static let bounds = [0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10]
 
   private struct Histogram {
-    var counts = [Int](repeating: 0, count: Metrics.bounds.count)
+    var counts = [Int](repeating: 0, count: ServerMetrics.bounds.count)
     var total = 0
     var sum = 0.0
   }
@@ -17,7 +17,8 @@ final class Metrics: @unchecked Sendable {
   private var requests: [RouteStatus: Int] = [:]
   private var latencies: [String: Histogram] = [:]
   private var rejections: [Rejection: Int] = [:]
-  private var pictures: [String: Int] = [:]
+  private var pictures: [Name: Int] = [:]
+  private var failedPictures = 0
   private var reloads = (done: 0, failed: 0)
   private var gauges: [(name: String, help: String, read: @Sendable () -> Int)] = []
 
@@ -37,7 +38,11 @@ final class Metrics: @unchecked Sendable {
   func count(_ rejection: Rejection) { monitor.locked { rejections[rejection, default: 0] += 1 } }
 
   /// A picture and the class it got; nil where it failed.
-  func count(picture galaxyClass: String?) { monitor.locked { pictures[galaxyClass ?? "", default: 0] += 1 } }
+  func count(picture galaxyClass: String?) {
+    monitor.locked {
+      if let galaxyClass { pictures[Name(galaxyClass), default: 0] += 1 } else { failedPictures += 1 }
+    }
+  }
 
   func count(reload done: Bool) { monitor.locked { if done { reloads.done += 1 } else { reloads.failed += 1 } } }
 
@@ -81,11 +86,11 @@ final class Metrics: @unchecked Sendable {
         out += "gx_rejections_total{reason=\"\(reason.rawValue)\"} \(rejections[reason] ?? 0)\n"
       }
       head("gx_pictures_total", "counter", "Pictures classified, by class.")
-      for (name, count) in pictures.sorted(by: { $0.key < $1.key }) where !name.isEmpty {
-        out += "gx_pictures_total{class=\"\(escaped(name))\"} \(count)\n"
+      for (name, count) in pictures.sorted(by: { $0.key < $1.key }) {
+        out += "gx_pictures_total{class=\"\(escaped(name.text))\"} \(count)\n"
       }
       head("gx_pictures_failed_total", "counter", "Pictures that could not be classified.")
-      out += "gx_pictures_failed_total \(pictures[""] ?? 0)\n"
+      out += "gx_pictures_failed_total \(failedPictures)\n"
       head("gx_reloads_total", "counter", "Reloads of model and keys, by outcome.")
       out +=
         "gx_reloads_total{outcome=\"done\"} \(reloads.done)\ngx_reloads_total{outcome=\"failed\"} \(reloads.failed)\n"
