@@ -33,7 +33,7 @@ let command = Command(
     """,
   options: [
     Option("model", "m", "MODEL", "a model that gx-train wrote [the one in the box]"),
-    Option("class", nil, "NAME", "the class to look for evidence of [what each picture is classified as]"),
+    Option("class", nil, "NAME", "the class to look for evidence of [what each picture is classified as]", formerly: ["c"]),
     Option("method", nil, "NAME", "gradcam, hirescam or occlusion [gradcam]"),
     Option("node", nil, "NAME", "of gradcam and hirescam: look at this node of the graph [the last feature map]"),
     Option(
@@ -41,7 +41,7 @@ let command = Command(
       "of occlusion: the side of the square that covers, in the model's pixels [a fifth of the shorter side]"),
     Option("stride", nil, "PIXELS", "of occlusion: the step from one place to the next [half of the patch]"),
     Option("overlay", nil, "FOLDER", "write FOLDER/KEY.png, the map over the picture, and gx-infer's rows to stdout"),
-    Option("tar", nil, nil, "write a tar of such PNGs instead of tensors"),
+    Option("tar", nil, nil, "write a tar of such PNGs instead of tensors", formerly: ["t"]),
     Option(
       "assume-ops", nil, "WHAT",
       "count records without \"ops\" as prepared like the training pictures (all), or as merely decoded (none)"),

@@ -40,13 +40,13 @@ let command = Command(
     Option(
       "logits", nil, nil,
       "add logits by class, before calibration (of several models or views the logarithm of the mean probabilities), "
-        + "and \"classifier\", the models' digests and views: what gx-calibrate needs"),
+        + "and \"classifier\", the models' digests and views: what gx-calibrate needs", formerly: ["l"]),
     Option(
       "tta", nil, "WHAT",
       "average the probabilities over each picture's flips and quarter turns (dihedral), over N turns by angles "
         + "360/N degrees apart (rotations:N; bilinear, edges mirrored), or do not (none) [as the model says]"),
-    Option("calibration", nil, "FILE", "use this calibration, or with 'none' not even the model's [the model's]"),
-    Option("features", nil, nil, "write features instead of predictions"),
+    Option("calibration", nil, "FILE", "use this calibration, or with 'none' not even the model's [the model's]", formerly: ["c"]),
+    Option("features", nil, nil, "write features instead of predictions", formerly: ["f"]),
     Option("node", nil, "NAME", "of --features: the value of this node of the graph [what enters the last layer]"),
     Option(
       "assume-ops", nil, "WHAT",
