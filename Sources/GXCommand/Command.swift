@@ -132,7 +132,9 @@ public struct Command: Sendable {
   /// - Throws: `UsageError` that names the option.
   func check(_ arguments: Arguments) throws {
     for row in options where arguments.has(row.long) {
-      if let name = arguments.former[row.long] { Log.note("\(name.count == 1 ? "-" : "--")\(name) is called --\(row.long) now") }
+      if let name = arguments.former[row.long] {
+        Log.note("\(name.count == 1 ? "-" : "--")\(name) is called --\(row.long) now")
+      }
       for text in arguments.strings(row.long) { try row.check(text) }
       if let needed = row.needed, !arguments.has(needed) {
         let argument = options.first { $0.long == needed }?.argument

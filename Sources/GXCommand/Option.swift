@@ -66,7 +66,8 @@ extension Option {
   public static let shares = ValueOption(
     "shares", nil, "A:B:C", .splitShares, "share out to train, val and test, such as 70:15:15", formerly: ["split"])
   /// Of commands that judge rows with labels.
-  public static let truth = ValueOption("label", nil, "FIELD", .text, "the field that holds the truth [label]", formerly: ["l"])
+  public static let truth = ValueOption(
+    "label", nil, "FIELD", .text, "the field that holds the truth [label]", formerly: ["l"])
   public static let rowSplits = splits.saying("only rows of these splits")
   public static let bootstrap = ValueOption(
     "bootstrap", "b", "N", .whole(in: 0...1_000_000), "replicates that the intervals are taken from; 0 for none [1000]")

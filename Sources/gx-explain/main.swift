@@ -33,7 +33,8 @@ let command = Command(
     """,
   options: [
     Option("model", "m", "MODEL", "a model that gx-train wrote [the one in the box]"),
-    Option("class", nil, "NAME", "the class to look for evidence of [what each picture is classified as]", formerly: ["c"]),
+    Option(
+      "class", nil, "NAME", "the class to look for evidence of [what each picture is classified as]", formerly: ["c"]),
     Option("method", nil, "NAME", "gradcam, hirescam or occlusion [gradcam]"),
     Option("node", nil, "NAME", "of gradcam and hirescam: look at this node of the graph [the last feature map]"),
     Option(

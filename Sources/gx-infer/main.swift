@@ -45,7 +45,9 @@ let command = Command(
       "tta", nil, "WHAT",
       "average the probabilities over each picture's flips and quarter turns (dihedral), over N turns by angles "
         + "360/N degrees apart (rotations:N; bilinear, edges mirrored), or do not (none) [as the model says]"),
-    Option("calibration", nil, "FILE", "use this calibration, or with 'none' not even the model's [the model's]", formerly: ["c"]),
+    Option(
+      "calibration", nil, "FILE", "use this calibration, or with 'none' not even the model's [the model's]",
+      formerly: ["c"]),
     Option("features", nil, nil, "write features instead of predictions", formerly: ["f"]),
     Option("node", nil, "NAME", "of --features: the value of this node of the graph [what enters the last layer]"),
     Option(

@@ -33,7 +33,9 @@ let command = Command(
     Option("model", "m", "MODEL", "a model that gx-train wrote [the one in the box]"),
     Option("log", nil, "FILE", "gx-train's rows: adds the training curves", formerly: ["l"]),
     Option("predictions", "p", "FILE", "judge these rows of gx-infer instead of classifying"),
-    Option("out-of-fold", nil, "FILE", "find labels that are probably wrong by these rows of gx-train --folds", formerly: ["f"]),
+    Option(
+      "out-of-fold", nil, "FILE", "find labels that are probably wrong by these rows of gx-train --folds",
+      formerly: ["f"]),
     .splits.saying("judge the records of these splits [test, or val, or those without]"),
     Option("title", nil, "TEXT", "the page's title", formerly: ["t"]),
     Option("number", "n", "N", "how many mistakes, and suspects, are shown, up to 100 [12]", formerly: ["pictures"]),

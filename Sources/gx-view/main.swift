@@ -26,7 +26,8 @@ let command = Command(
     """,
   options: [
     Option("number", "n", "N", "show up to so many records [100]"),
-    Option("columns", nil, "N", "pictures side by side [as many as make the sheet wider than high; as fit]", formerly: ["c"]),
+    Option(
+      "columns", nil, "N", "pictures side by side [as many as make the sheet wider than high; as fit]", formerly: ["c"]),
     Option("cell", nil, "PIXELS", "width and height of a picture; of blocks, columns [160; of blocks 24]"),
     Option(
       "heat-map", nil, "NAME", "lay the map KEY.NAME.npy over each picture, such as gradcam", formerly: ["overlay"]),
