@@ -12,7 +12,7 @@ import Testing
       Option("deep", nil, nil, "a flag of flags", needs: "mode"),
     ])
   private static let rate = ValueOption(
-    "rate", nil, "RATE", .optional(.number(in: 0...1)), "a number", formerly: "speed")
+    "rate", nil, "RATE", .optional(.number(in: 0...1)), "a number", formerly: ["speed", "v"])
   private static let limit = ValueOption("limit", nil, "N", .zeroForNone(.whole(in: 0...9)), "a count")
 
   enum Mode: String, CaseIterable { case one, two }
@@ -66,7 +66,10 @@ import Testing
 
   @Test func formerNamesAreTakenAndNotTold() throws {
     #expect(try parse("--speed", "0.5")[Self.rate] == 0.5)
-    for text in [command.help, command.manual, command.completion] { #expect(!text.contains("speed")) }
+    #expect(try parse("-v0.5")[Self.rate] == 0.5 && parse("-v", "0.25")[Self.rate] == 0.25)
+    for text in [command.help, command.manual, command.completion] {
+      #expect(!text.contains("speed") && !text.contains("-v,"))
+    }
   }
 
   @Test func tallyDecidesTheExitStatus() throws {
