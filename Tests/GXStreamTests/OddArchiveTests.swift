@@ -214,7 +214,7 @@ import Testing
 
   /// One of each, whatever the id: written and read, and told apart from its neighbours of the same name.
   @Test func anyIdIsOneRecord() throws {
-    let ids = KeyNames.odd.map { String(decoding: $0, as: UTF8.self) }
+    let ids = KeyNames.odd.map { String(decoding: $0, as: UTF8.self) }.filter { !$0.isEmpty }
     let tensor = try Tensor(.u8, [1, 1, 3]) { _ in }
     let records = ids.flatMap { id in
       var failed = Record(id: id)
@@ -227,6 +227,14 @@ import Testing
       #expect(again.map { Array($0.key.utf8) } == records.map { Array($0.key.utf8) })
       #expect(again.map(\.error) == records.map(\.error) && again.map(\.tensor) == records.map(\.tensor))
     }
+  }
+
+  /// A record without a name is called by its key from then on; it is one record all the same.
+  @Test func aNamelessRecordIsCalledByItsKey() throws {
+    let nameless = Record(id: "", tensor: try Tensor(.u8, [1, 1, 3]) { _ in })
+    let read = try Stream.read(try Stream.write([nameless]))
+    #expect(read.map(\.id) == ["%"] && read.map(\.tensor) == [nameless.tensor])
+    #expect(try Stream.read(try Stream.write(read)).map(\.id) == ["%"])
   }
 
   private func records(_ names: [String]) throws -> [String] {
