@@ -111,7 +111,8 @@ struct LabelTable {
     }
     if !missing.isEmpty {
       let words = missing.sorted { $0.key < $1.key }.map { "'\($0.key)' (\($0.value))" }.joined(separator: ", ")
-      notes.append("\(path): \(words) counts as no label; --classes or --map makes a class of such a word")
+      let count = missing.count == 1 ? "counts" : "count"
+      notes.append("\(path): \(words) \(count) as no label; --classes or --map makes a class of such a word")
     }
     guard let labelColumn, !arguments.has("label-column") else { return }
     let allowed: Cell.Classes =
