@@ -68,18 +68,13 @@ extension PictureCodec {
       let file = try codec.open(bytes)
       try check(file, maxPixels: maxPixels)
       let stored = try file.pixels()
-      try requireNumbers(stored)
-      return try file.orientation.apply(stored)
+      let upright = try file.orientation.apply(stored)
+      // What else a NaN could stand for (a masked pixel, a saturated one), none of these formats says.
+      try upright.checkFinite()
+      return upright
     } catch let error as GXError {
       throw error.at(codec.name)
     }
-  }
-
-  /// Refuses floats that are no numbers: what else they could stand for (a masked pixel, a saturated one) no format says.
-  private static func requireNumbers(_ picture: Tensor) throws(GXError) {
-    guard picture.dtype.isFloat, let place = picture.floats().firstIndex(where: { !$0.isFinite }) else { return }
-    let (pixel, width) = (place / picture.shape[2], picture.shape[1])
-    throw GXError("the pixel in row \(pixel / width), column \(pixel % width) (from 0) is NaN or infinite")
   }
 
   /// Refuses sizes that are over the limit or not positive.

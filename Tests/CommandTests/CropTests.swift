@@ -11,16 +11,7 @@ import Testing
     #expect(try Run.shell("gx-decode -o in.tar 444.jpg", in: scratch.url).status == 0)
   }
 
-  func records(_ line: String) throws -> [Record] {
-    let run = try Run.shell(line, in: scratch.url)
-    #expect(run.status == 0, "\(run.stderr)")
-    let file = scratch / "out-\(UUID().uuidString).tar"
-    try run.stdout.write(to: file)
-    let reader = RecordReader(try ByteSource.open(file.path))
-    var records: [Record] = []
-    while let record = try reader.next() { records.append(record) }
-    return records
-  }
+  func records(_ line: String) throws -> [Record] { try scratch.records(line) }
 
   /// The pixels of a box, by hand.
   func part(_ picture: Tensor, _ x: Int, _ y: Int, _ width: Int, _ height: Int) -> [Float] {

@@ -15,16 +15,7 @@ import Testing
     #expect(run.status == 0, "\(run.stderr)")
   }
 
-  func records(_ line: String) throws -> [Record] {
-    let run = try Run.shell(line, in: scratch.url)
-    #expect(run.status == 0, "\(run.stderr)")
-    let file = scratch / "out-\(UUID().uuidString).tar"
-    try run.stdout.write(to: file)
-    let reader = RecordReader(try ByteSource.open(file.path))
-    var records: [Record] = []
-    while let record = try reader.next() { records.append(record) }
-    return records
-  }
+  func records(_ line: String) throws -> [Record] { try scratch.records(line) }
 
   func ops(_ record: Record) -> [String] { record.ops!.map(\.text) }
 
@@ -145,5 +136,19 @@ import Testing
     #expect(run.stderr.contains("a: pixel x=2 y=3, channel 1 is nan, not a finite number"), "\(run.stderr)")
     #expect(run.stderr.contains("c: pixel x=1 y=0, channel 1 is -inf, not a finite number"), "\(run.stderr)")
     #expect(run.lines.map { $0.contains(#""error":"pixel x="#) } == [true, false, true])
+  }
+}
+
+extension Scratch {
+  /// The records of the tensor stream that a line writes in the folder, which must end well.
+  func records(_ line: String) throws -> [Record] {
+    let run = try Run.shell(line, in: url)
+    #expect(run.status == 0, "\(run.stderr)")
+    let file = self / "out-\(UUID().uuidString).tar"
+    try run.stdout.write(to: file)
+    let reader = RecordReader(try ByteSource.open(file.path))
+    var records: [Record] = []
+    while let record = try reader.next() { records.append(record) }
+    return records
   }
 }

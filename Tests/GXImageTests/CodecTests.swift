@@ -120,7 +120,7 @@ import Testing
     for bad in [Float.nan, .infinity, -.infinity] {
       var bytes = tiff
       for i in 0..<4 { bytes[place + i] = UInt8(truncatingIfNeeded: bad.bitPattern >> (8 * i)) }
-      #expect(throws: GXError("TIFF: the pixel in row 2, column 5 (from 0) is NaN or infinite")) { try decode(bytes) }
+      #expect(throws: GXError("TIFF: pixel x=5 y=2, channel 0 is \(bad), not a finite number")) { try decode(bytes) }
     }
   }
 
